@@ -1,0 +1,184 @@
+"""The roles that others fulfil. Each is the smallest Protocol its caller needs.
+
+A class that fulfils a port *is* its configuration: its fields are the options. Built-ins and third-party
+classes are found alike, by entry point (`plugins.py`).
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+from polyroute.errors import ProviderError
+from polyroute.types.cards import Deadlines, Deployment
+from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
+from polyroute.types.request import Request
+from polyroute.types.response import Chunk, Ended, Reply, Response
+from polyroute.types.routing import Candidate, Classification, Plan, Verdict
+
+Monotonic = Callable[[], float]  # seconds; compared, never stored
+
+
+# ── dialects ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class WireRequest(Struct, frozen=True, kw_only=True):
+    """A request ready for an upstream of one dialect."""
+
+    path: str  # below the provider's base address: "/chat/completions"
+    body: bytes
+    headers: Mapping[str, str]  # the dialect's own (anthropic-version); never credentials
+    dropped: tuple[str, ...] = ()  # hints that this dialect cannot express, by canonical name
+
+
+class StreamReader(Protocol):
+    """Upstream bytes to chunks. One per attempt; holds the parse state."""
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Chunks completed by `data`. Raises a ProviderError where the stream carries an error or garbage."""
+
+    def close(self) -> list[Chunk]:
+        """Called once, when the upstream closed. Raises StreamInterrupted where `Ended` was never due."""
+
+
+class StreamWriter(Protocol):
+    """Chunks to bytes for the caller. One per answer; holds the render state."""
+
+    def write(self, chunk: Chunk) -> bytes:
+        """Events for `chunk`; empty where it has none (`Ended` goes to `end`)."""
+
+    def end(self, ended: Ended, report: Mapping[str, object]) -> bytes:
+        """The closing events, `report` placed under `polyroute` where the dialect has room for it."""
+
+    def error(self, kind: str, message: str, code: str | None) -> bytes:
+        """An honest error event in place of the end."""
+
+
+class Dialect(Protocol):
+    """A wire format, both as a door and as an upstream. Pure: no I/O, safe to share."""
+
+    name: str
+
+    def parse_request(self, body: dict[str, object], headers: Mapping[str, str]) -> Request:
+        """Door: a checked canonical request, the body kept in `wire`. Raises InvalidRequest naming the field."""
+
+    def render_response(self, response: Response, request: Request) -> bytes:
+        """Door: the answer's body."""
+
+    def open_writer(self, request: Request) -> StreamWriter:
+        """Door: for a streamed answer to `request`."""
+
+    def render_error(self, kind: str, message: str, *, field: str | None, code: str | None) -> bytes:
+        """Door: an error body. `kind` is the OpenAI error type ("invalid_request_error", ...)."""
+
+    def obstacles(self, request: Request) -> tuple[str, ...]:
+        """Upstream: what in `request` has no form here and changes its meaning. Empty for its own wire."""
+
+    def render_request(self, request: Request, target: Deployment, *, max_output_tokens: int | None) -> WireRequest:
+        """Upstream: own-dialect requests keep every field and change only model, stream usage and the clamp."""
+
+    def parse_response(self, body: bytes) -> Response:
+        """Upstream: raises MalformedReply."""
+
+    def skim_response(self, body: bytes) -> Reply:
+        """Upstream, same dialect: usage, model and stop only; the body goes on untouched. Raises MalformedReply."""
+
+    def open_reader(self, *, same_dialect: bool) -> StreamReader:
+        """Upstream: WireBytes and Ended where the door speaks the same dialect, else canonical chunks."""
+
+    def classify_error(self, status: int, body: bytes, retry_after_s: float | None) -> ProviderError:
+        """Upstream: an error answer as a ProviderError with its Remedy, message scrubbed."""
+
+
+# ── providers ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Provider(Protocol):
+    """How we talk to one company's API. Raises ProviderError and nothing else."""
+
+    def obstacles(self, request: Request, target: Deployment) -> tuple[str, ...]:
+        """Reasons why `request` cannot be put to `target`."""
+
+    async def complete(
+        self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
+    ) -> Reply: ...
+
+    def stream(
+        self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
+    ) -> AsyncIterator[Chunk]:
+        """An async generator; closing it closes the upstream connection."""
+
+    async def aclose(self) -> None: ...
+
+
+class UpstreamReply(Protocol):
+    """An upstream's answer whose head has arrived."""
+
+    status: int
+    headers: Mapping[str, str]  # lower-case names
+
+    async def read(self) -> bytes:
+        """The whole body."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives."""
+
+    def close(self) -> None:
+        """Let go of the connection: back to the pool where the body was read whole, else shut."""
+
+
+class Transport(Protocol):
+    """One HTTP call to an upstream. Never follows a redirect. Raises Unreachable, ProviderTimeout, MalformedReply."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply: ...
+
+    async def aclose(self) -> None: ...
+
+
+# ── stages ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Classifier(Protocol):
+    def classify(self, request: Request) -> Classification: ...
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """What a strategy may look at. `draw` is a number in [0, 1) drawn for this request."""
+
+    request: Request
+    classification: Classification
+    candidates: tuple[Candidate, ...]
+    draw: float
+
+
+class Strategy(Protocol):
+    """A route's rule. Pure: the same selection gives the same plan."""
+
+    def plan(self, selection: Selection) -> Plan: ...
+
+
+class Gate(Protocol):
+    """One quality check on one response. A poor answer is a Verdict; raise only if the check could not run."""
+
+    async def judge(self, request: Request, response: Response) -> Verdict: ...
+
+
+class CallModel(Protocol):
+    """A model's answer for a stage that needs one (judge, router), metered by the ledger like any attempt."""
+
+    async def __call__(self, model: str, request: Request, *, purpose: str) -> Response: ...
+
+
+# ── memory ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Ledger(Protocol):
+    """The books. Every method returns when what it wrote is durable; raises StoreError."""
+
+    async def open(self, opening: Opening) -> None: ...
+
+    async def open_attempt(self, opening: AttemptOpening) -> None: ...
+
+    async def settle(self, settlement: Settlement) -> None: ...
+
+    async def receipt(self, request_id: str) -> Receipt | None: ...

@@ -1,0 +1,14 @@
+"""Who is asking, and for whom."""
+
+from msgspec import Struct
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """The holder of a key, as authentication found it. Nothing here comes from a request's body."""
+
+    user: str = "anonymous"
+    team: str = "default"  # who pays
+    tenant: str = "default"  # whose data must stay apart
+    key_id: str | None = None  # the key's name, never its secret
+    models: frozenset[str] | None = None  # routes and models it may ask for; None: all
+    is_admin: bool = False

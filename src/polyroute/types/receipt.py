@@ -1,0 +1,137 @@
+"""What was decided, tried, spent and why: one `Receipt` per request, and the ledger's entries behind it."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from polyroute.types.access import Caller
+from polyroute.types.response import Usage
+from polyroute.types.routing import Classification, Exclusion, Verdict
+
+RequestState = Literal["open", "settled", "failed", "cancelled", "recovered"]
+AttemptStatus = Literal["open", "succeeded", "rejected", "failed", "cancelled", "unknown"]
+
+
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One call to one deployment, however it ended."""
+
+    id: str
+    step: int
+    deployment: str
+    provider: str
+    model: str  # the document's name
+    upstream_model: str  # asked for
+    answered_model: str | None = None  # what the provider says answered
+    status: AttemptStatus
+    error: str | None = None  # the error's class name
+    message: str | None = None  # scrubbed
+    remedy: str | None = None
+    http_status: int | None = None
+    started_ms: float = 0.0  # after the request's arrival
+    first_token_ms: float | None = None  # after the attempt's start
+    duration_ms: float = 0.0
+    usage: Usage | None = None
+    cost_usd: Decimal | None = None  # None: price unknown
+    dropped: tuple[str, ...] = ()  # hints this upstream cannot express
+    verdicts: tuple[Verdict, ...] = ()
+
+
+class CandidateNote(Struct, frozen=True, kw_only=True):
+    """A candidate as the receipt keeps it."""
+
+    deployment: str
+    model: str
+    expected_usd: Decimal | None = None
+    worst_usd: Decimal | None = None
+    latency_ms: float | None = None
+    quality: float | None = None
+
+
+class StageTimes(Struct, frozen=True, kw_only=True):
+    """Milliseconds in each stage; they add up to the request's total within the overhead of measuring."""
+
+    classification_ms: float = 0.0
+    matching_ms: float = 0.0
+    selection_ms: float = 0.0
+    execution_ms: float = 0.0
+    validation_ms: float = 0.0
+    assembly_ms: float = 0.0
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    request_id: str
+    client_request_id: str | None = None
+    time: datetime  # arrival, aware UTC
+    caller: Caller
+    door: str  # dialect of the door, or "python"
+    route: str
+    requested_model: str
+    policy: str  # content hash of the document
+    prompt: str | None = None  # name@version
+    state: RequestState
+    stream: bool = False
+    classification: Classification | None = None
+    candidates: tuple[CandidateNote, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    strategy: str = ""
+    plan: tuple[str, ...] = ()  # deployment ids in order
+    plan_reason: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    fallback_reason: str | None = None  # why the primary did not answer
+    fallback_ms: float | None = None  # from the primary's failure to the answer
+    cache: str = "miss"
+    model: str | None = None  # the document's name of the model that answered
+    answered_model: str | None = None  # the provider's own name
+    provider: str | None = None
+    stop: str | None = None
+    usage: Usage | None = None  # of the answer; attempts hold the rest
+    cost_usd: Decimal = Decimal(0)  # all attempts
+    cost_complete: bool = True  # False: an attempt had no known price
+    baseline: str | None = None
+    baseline_usd: Decimal | None = None
+    saved_usd: Decimal | None = None  # signed
+    total_ms: float = 0.0
+    upstream_ms: float = 0.0
+    overhead_ms: float = 0.0
+    times: StageTimes = StageTimes()
+    review: str | None = None
+    error: str | None = None  # class name of what the caller was told
+    error_message: str | None = None
+
+
+class AttemptOpening(Struct, frozen=True, kw_only=True):
+    """Written, durable, before an upstream is called."""
+
+    id: str
+    request_id: str
+    number: int  # from 0
+    deployment: str
+    provider: str
+    model: str
+    worst_usd: Decimal | None
+    opened_at: datetime
+
+
+class Opening(Struct, frozen=True, kw_only=True):
+    """A request's reservation with its first attempt, one durable write."""
+
+    request_id: str
+    client_request_id: str | None
+    opened_at: datetime
+    caller: Caller
+    route: str
+    policy: str
+    reserved_usd: Decimal
+    attempt: AttemptOpening | None  # None: answered without a model
+
+
+class Settlement(Struct, frozen=True, kw_only=True):
+    """The true cost after the calls, durable before the answer's last byte leaves."""
+
+    request_id: str
+    settled_at: datetime
+    state: RequestState
+    receipt: Receipt

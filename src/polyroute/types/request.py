@@ -1,0 +1,101 @@
+"""A request for a model's answer, free of any wire format."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct, field
+
+from polyroute.types.content import CacheMark, Message, Text, text_of
+
+
+class Tool(Struct, frozen=True, kw_only=True):
+    """A function the model may ask the caller to run."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, object] | None = None  # JSON Schema; None where the caller gave none
+    strict: bool | None = None
+    cache: CacheMark | None = None
+
+
+class ProviderTool(Struct, frozen=True, kw_only=True):
+    """A tool that one provider runs itself (web search, code execution) or only it defines."""
+
+    dialect: str
+    kind: str
+    raw: dict[str, object]
+
+
+class ToolChoice(Struct, frozen=True, kw_only=True):
+    mode: Literal["auto", "none", "required", "named"]
+    name: str | None = None  # with "named"
+
+
+class OutputFormat(Struct, frozen=True, kw_only=True):
+    """Structured output: any JSON, or JSON that fits a schema."""
+
+    schema: dict[str, object] | None = None  # None: any JSON object
+    name: str = "output"
+    description: str | None = None
+    strict: bool | None = None
+
+
+class Reasoning(Struct, frozen=True, kw_only=True):
+    """How much the model may think before it answers; at most one of the two amounts is given."""
+
+    enabled: bool = True
+    effort: str | None = None  # "minimal" | "low" | "medium" | "high" ...
+    budget_tokens: int | None = None
+    adaptive: bool = False  # the model decides how much
+
+
+class Wire(Struct, frozen=True, kw_only=True):
+    """The request as the door received it: what a same-dialect upstream gets, unknown fields and all."""
+
+    dialect: str
+    body: dict[str, object]
+    headers: Mapping[str, str] = field(default_factory=dict)  # dialect headers only (anthropic-beta)
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    model: str  # as asked: a route, a model or provider/model
+    messages: tuple[Message, ...]
+    tools: tuple[Tool | ProviderTool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    output: OutputFormat | None = None
+    reasoning: Reasoning | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool = False
+    top_logprobs: int | None = None
+    n: int = 1
+    stream: bool = False
+    stream_usage: bool = False  # the caller asked to see usage in the stream
+    end_user: str | None = None  # the caller's own id for its user; passed on, never an identity here
+    service_tier: str | None = None
+    metadata: dict[str, object] = field(default_factory=dict)
+    extensions: dict[str, object] = field(default_factory=dict)  # door fields outside the canonical set
+    wire: Wire | None = None
+
+    @property
+    def last_user_text(self) -> str:
+        """Text of the newest user message; empty where there is none."""
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return text_of(message.parts)
+        return ""
+
+
+def ask(model: str, prompt: str, *, system: str | None = None, max_output_tokens: int | None = None) -> Request:
+    """The smallest request: one user message, an optional system one before it."""
+    messages = [Message(role="system", parts=(Text(text=system),))] if system else []
+    messages.append(Message(role="user", parts=(Text(text=prompt),)))
+    return Request(model=model, messages=tuple(messages), max_output_tokens=max_output_tokens)

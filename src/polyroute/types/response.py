@@ -1,0 +1,184 @@
+"""A model's answer, whole (`Response`) or as it arrives (`Chunk`), free of any wire format."""
+
+from enum import Enum
+
+from msgspec import Struct
+
+from polyroute.types.content import Part, text_of
+
+
+class StopReason(Enum):
+    END = "end"
+    MAX_TOKENS = "max_tokens"
+    STOP_SEQUENCE = "stop_sequence"
+    TOOL_CALLS = "tool_calls"
+    CONTENT_FILTER = "content_filter"
+    REFUSAL = "refusal"
+    PAUSE = "pause"  # a server tool ran long; the caller sends the answer back to go on
+    UNKNOWN = "unknown"  # the provider said something new
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Tokens by disjoint class: each token is counted, and priced, exactly once."""
+
+    input_tokens: int = 0  # text input that was not cached
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0  # five-minute writes, or a provider's only kind
+    cache_write_1h_tokens: int = 0
+    output_tokens: int = 0  # without reasoning
+    reasoning_tokens: int = 0  # 0 also where the provider counts them in output_tokens
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    estimated: bool = False  # the provider gave no usage; counted by us
+
+    @property
+    def total_input_tokens(self) -> int:
+        return (
+            self.input_tokens
+            + self.cached_input_tokens
+            + self.cache_write_tokens
+            + self.cache_write_1h_tokens
+            + self.input_audio_tokens
+        )
+
+    @property
+    def total_output_tokens(self) -> int:
+        return self.output_tokens + self.reasoning_tokens + self.output_audio_tokens
+
+
+class TokenLogprob(Struct, frozen=True, kw_only=True):
+    token: str
+    logprob: float
+    bytes: tuple[int, ...] | None = None
+    top: tuple["TokenLogprob", ...] = ()
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    index: int = 0
+    parts: tuple[Part, ...]
+    stop: StopReason
+    stop_sequence: str | None = None  # which one, where the provider says
+    raw_stop: str | None = None  # the provider's own word
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+    @property
+    def text(self) -> str:
+        return text_of(self.parts)
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    id: str
+    model: str  # the model that answered, in its provider's own name
+    choices: tuple[Choice, ...]
+    usage: Usage | None  # None: the provider gave none
+    created_s: int | None = None  # Unix time
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Text of the first choice; empty where there is none."""
+        return self.choices[0].text if self.choices else ""
+
+
+# A stream is: Started, then deltas, then one ChoiceEnded per choice, then exactly one Ended. A stream that
+# stops without Ended was cut. `part` numbers a choice's parts from 0, in the order they begin; parts may
+# interleave only where their numbers differ. Wire chunks replace the deltas when door and upstream speak
+# the same dialect.
+
+
+class Started(Struct, frozen=True, kw_only=True):
+    id: str
+    model: str
+    created_s: int | None = None
+
+
+class TextDelta(Struct, frozen=True, kw_only=True):
+    text: str
+    part: int = 0
+    choice: int = 0
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+
+class RefusalDelta(Struct, frozen=True, kw_only=True):
+    text: str
+    part: int = 0
+    choice: int = 0
+
+
+class ThinkingDelta(Struct, frozen=True, kw_only=True):
+    text: str = ""
+    signature: str | None = None  # arrives once, at the part's end
+    redacted: str | None = None
+    part: int = 0
+    choice: int = 0
+
+
+class ToolCallStarted(Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    part: int
+    choice: int = 0
+
+
+class ToolCallDelta(Struct, frozen=True, kw_only=True):
+    arguments: str
+    part: int
+    choice: int = 0
+
+
+class PartAdded(Struct, frozen=True, kw_only=True):
+    """A whole part at once: what arrives undivided (citations on text, a server tool's block)."""
+
+    content: Part
+    part: int
+    choice: int = 0
+
+
+class ChoiceEnded(Struct, frozen=True, kw_only=True):
+    stop: StopReason
+    stop_sequence: str | None = None
+    raw_stop: str | None = None
+    choice: int = 0
+
+
+class WireBytes(Struct, frozen=True, kw_only=True):
+    """Whole events in the door's own dialect, passed as they came."""
+
+    data: bytes
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """The provider's proper end, held back until the books are written.
+
+    `wire` is the held tail of a same-dialect stream (the usage event and the end mark), as it came.
+    """
+
+    usage: Usage | None
+    model: str = ""
+    wire: bytes | None = None
+
+
+Chunk = (
+    Started
+    | TextDelta
+    | RefusalDelta
+    | ThinkingDelta
+    | ToolCallStarted
+    | ToolCallDelta
+    | PartAdded
+    | ChoiceEnded
+    | WireBytes
+    | Ended
+)
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """A whole answer as an attempt got it: bytes in the door's own dialect, or the canonical form."""
+
+    usage: Usage | None
+    model: str  # the provider's own name of what answered
+    stop: StopReason
+    wire: bytes | None = None  # set where door and upstream speak the same dialect: the body, untouched
+    response: Response | None = None  # always set where `wire` is not
+    dropped: tuple[str, ...] = ()

@@ -1,0 +1,75 @@
+"""What the first three stages decide: classification, candidates, plan."""
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from polyroute.types.cards import Deployment
+
+Complexity = Literal["simple", "moderate", "complex"]
+RequestClass = Literal["interactive", "batch", "deferred"]
+Precedence = Literal["cost", "quality", "refuse"]
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """One observation and how far it moved the score."""
+
+    feature: str  # "phrase: analyze", "words: 132"
+    weight: float  # signed; towards complex is positive
+    span: str | None = None  # the text it was seen in
+
+
+class Classification(Struct, frozen=True, kw_only=True):
+    label: Complexity
+    score: float  # 0 (trivial) .. 1 (hard)
+    classifier: str  # name@version
+    task: str | None = None  # "summarize", "code", ...
+    evidence: tuple[Evidence, ...] = ()
+    elapsed_ms: float = 0.0
+
+
+class Needs(Struct, frozen=True, kw_only=True):
+    """What a request asks of any model that is to serve it."""
+
+    input_tokens: int  # estimate
+    output_tokens: int | None  # the caller's cap; None: the model's own limit
+    capabilities: frozenset[str] = frozenset()
+    modalities: frozenset[str] = frozenset({"text"})
+
+
+class Candidate(Struct, frozen=True, kw_only=True):
+    """A deployment that can serve the request, with estimates. Money is None where the price is unknown."""
+
+    deployment: Deployment
+    expected_usd: Decimal | None = None
+    worst_usd: Decimal | None = None  # every output token used
+    latency_ms: float | None = None
+    quality: float | None = None
+
+
+class Exclusion(Struct, frozen=True, kw_only=True):
+    deployment: str  # its id
+    model: str
+    reason: str  # "context 8192 < needed 11200"
+
+
+class Step(Struct, frozen=True, kw_only=True):
+    candidate: Candidate
+    max_tries: int = 2
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """Which deployments to try, in order. A printed plan can be replayed."""
+
+    strategy: str
+    steps: tuple[Step, ...]
+    reason: str  # one sentence for people
+    logic_answer: str | None = None  # answered without a model; then there are no steps
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    gate: str
+    accepted: bool
+    score: float | None = None
+    reasons: tuple[str, ...] = ()
