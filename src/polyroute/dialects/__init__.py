@@ -1,0 +1,1 @@
+"""Wire formats, both as doors and as upstreams. Pure: no network, no disk, no clock."""
