@@ -1,0 +1,98 @@
+"""`python -m bench [all|path|stream|size|pieces]`: measures and prints Markdown; `--record` keeps it in RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime as dt
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.hops import path, stream
+from bench.pieces import pieces
+from bench.processes import BenchError, machine
+from bench.report import Circumstances, Section, put_section, render
+from bench.size import size
+from bench.variants import HERE
+
+RESULTS = HERE / "RESULTS.md"
+_HEADING = "# Results\n\nWritten by `python -m bench --record`; README.md says how to read them.\n"
+
+
+def main() -> int:
+    options = _options()
+    signal.signal(signal.SIGTERM, _leave)
+    parts: dict[str, Callable[[], Section]] = {
+        "path": lambda: path(rounds=options.rounds, seconds=options.seconds),
+        "stream": lambda: stream(rounds=options.rounds, seconds=options.seconds),
+        "size": size,
+        "pieces": pieces,
+    }
+    chosen = list(parts) if options.part == "all" else [options.part]
+    figures: dict[str, object] = {}
+    try:
+        for name in chosen:
+            under = circumstances()
+            section = parts[name]()
+            text = render(section, under)
+            print(text, flush=True)
+            figures[name] = {"under": dataclasses.asdict(under), "n": section.n, **section.figures}
+            if options.record:
+                recorded = RESULTS.read_text() if RESULTS.exists() else _HEADING
+                RESULTS.write_text(put_section(recorded, section.name, text))
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        Path(options.json).write_text(json.dumps(figures, indent=1, default=dataclasses.asdict))
+    return 0
+
+
+def circumstances() -> Circumstances:
+    nginx = _output("nginx", "-v").rpartition("/")[2]
+    return Circumstances(
+        machine=machine(),
+        software=f"Python {platform.python_version()}, nginx {nginx or 'absent'}",
+        date=dt.datetime.now(dt.UTC).date().isoformat(),
+        commit=_output("git", "-C", str(HERE), "describe", "--always", "--dirty") or "unknown",
+        load_average=os.getloadavg()[0],
+    )
+
+
+def _output(*command: str) -> str:
+    """What the command says, on either channel; empty where it is missing or fails."""
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return (ran.stdout + ran.stderr).strip()
+
+
+def _leave(*_: object) -> None:
+    """Turns SIGTERM into an exit that unwinds, so that children are ended."""
+    sys.exit(143)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("part", nargs="?", default="all", choices=("all", "path", "stream", "size", "pieces"))
+    parser.add_argument("--rounds", type=int, default=3, help="rounds over all variants (path, stream); default 3")
+    parser.add_argument("--seconds", type=int, default=4, help="length of one pass (path, stream); default 4")
+    parser.add_argument("--record", action="store_true", help="update the sections of bench/RESULTS.md")
+    parser.add_argument("--json", metavar="FILE", help="write every round's figures to FILE")
+    options = parser.parse_args()
+    if options.rounds < 1 or options.seconds < 1:
+        parser.error("--rounds and --seconds must be at least 1")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
