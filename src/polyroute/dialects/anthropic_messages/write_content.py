@@ -1,0 +1,148 @@
+"""Parts to content blocks, in requests and in answers alike."""
+
+from base64 import b64decode
+from binascii import Error as NotBase64
+from hashlib import sha256
+
+import orjson
+
+from polyroute.dialects.anthropic_messages.read_content import INVALID_JSON, NAME, Block
+from polyroute.types.content import (
+    CacheMark,
+    Document,
+    FileRef,
+    Image,
+    Inline,
+    Link,
+    Media,
+    Opaque,
+    Part,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+
+IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
+_CALL_ID_EXTRAS = str.maketrans("", "", "_-")
+
+
+def write_parts(parts: tuple[Part, ...]) -> list[Block]:
+    return [block for part in parts if (block := write_part(part)) is not None]
+
+
+def write_part(part: Part) -> Block | None:
+    """None where `part` says nothing, or nothing that can be said here: empty text is refused by Anthropic."""
+    match part:
+        case Text():
+            if not part.text:
+                return None
+            block: Block = {"type": "text", "text": part.text}
+            if part.citations:
+                block["citations"] = [write_citation(citation) for citation in part.citations]
+        case ToolCall():
+            block = {
+                "type": "tool_use",
+                "id": call_id(part.id),
+                "name": part.name,
+                "input": input_json(part.arguments),
+            }
+        case ToolResult():
+            block = {"type": "tool_result", "tool_use_id": call_id(part.call_id)}
+            if content := write_parts(part.parts):
+                block["content"] = content
+            if part.is_error:
+                block["is_error"] = True
+        case Image():
+            block = {"type": "image", "source": _source(part.media)}
+        case Document():
+            block = {"type": "document", "source": _source(part.media)}
+            if part.title:
+                block["title"] = part.title
+            if part.context:
+                block["context"] = part.context
+            if part.wants_citations:
+                block["citations"] = {"enabled": True}
+        case Thinking():
+            if part.redacted is not None:
+                return {"type": "redacted_thinking", "data": part.redacted}
+            return {"type": "thinking", "thinking": part.text, "signature": part.signature or ""}
+        case Refusal():
+            return {"type": "text", "text": part.text} if part.text else None
+        case Opaque():
+            return part.raw if part.dialect == NAME else None
+        case _:  # audio: an obstacle in requests, and no model of this dialect answers so
+            return None
+    if part.cache is not None:
+        block["cache_control"] = write_cache_mark(part.cache)
+    return block
+
+
+def write_cache_mark(mark: CacheMark) -> Block:
+    return {"type": "ephemeral"} if mark.ttl is None else {"type": "ephemeral", "ttl": mark.ttl}
+
+
+def call_id(given: str) -> str:
+    """`given`, or a stand-in where it has characters that Anthropic refuses in an id: `^[a-zA-Z0-9_-]+$`."""
+    bare = given.translate(_CALL_ID_EXTRAS)
+    if given.isascii() and (bare.isalnum() or (given and not bare)):
+        return given
+    return "toolu_" + sha256(given.encode()).hexdigest()[:24]
+
+
+def write_citation(citation: dict[str, object]) -> dict[str, object]:
+    """Anthropic's own as they are; an address cited by OpenAI as a search result, without the mark of Anthropic's."""
+    cited = citation.get("url_citation")
+    if not isinstance(cited, dict):
+        return citation
+    return {
+        "type": "web_search_result_location",
+        "url": cited.get("url", ""),
+        "title": cited.get("title"),
+        "cited_text": "",
+        "encrypted_index": "",
+    }
+
+
+def input_json(arguments: str) -> object:
+    """A call's arguments as they stand (parsing them would lose digits of long numbers), or wrapped where no object.
+
+    Source of the wrapping: platform.claude.com, "Fine-grained tool streaming", handling invalid JSON.
+    """
+    if not arguments or arguments.isspace():
+        return {}
+    return orjson.Fragment(arguments) if is_json_object(arguments) else {INVALID_JSON: arguments}
+
+
+def is_json_object(arguments: str) -> bool:
+    try:
+        return isinstance(orjson.loads(arguments), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def document_text(media: Inline) -> str | None:
+    """The text of a plain-text document; None where it is none."""
+    if not media.media_type.startswith("text/"):
+        return None
+    try:
+        return b64decode(media.data, validate=True).decode()
+    except (NotBase64, UnicodeDecodeError):
+        return None
+
+
+def _source(media: Media) -> Block:
+    match media:
+        case Link():
+            return {"type": "url", "url": media.url}
+        case FileRef():
+            return {"type": "file", "file_id": media.file_id}
+        case Inline():
+            if (plain := document_text(media)) is not None:
+                return {"type": "text", "media_type": "text/plain", "data": plain}
+            return {"type": "base64", "media_type": _known_type(media.media_type), "data": media.data}
+
+
+def _known_type(media_type: str) -> str:
+    return "image/jpeg" if media_type == "image/jpg" else media_type
