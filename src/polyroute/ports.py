@@ -4,7 +4,7 @@ A class that fulfils a port *is* its configuration: its fields are the options. 
 classes are found alike, by entry point (`plugins.py`).
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -112,23 +112,34 @@ class Provider(Protocol):
 
 
 class UpstreamReply(Protocol):
-    """An upstream's answer whose head has arrived."""
+    """An upstream's answer whose head has arrived. Reading raises as `Transport` does."""
 
-    status: int
-    headers: Mapping[str, str]  # lower-case names
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Lower-case names."""
 
     async def read(self) -> bytes:
         """The whole body."""
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives."""
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives. Closing the generator before the end shuts the connection."""
 
     def close(self) -> None:
-        """Let go of the connection: back to the pool where the body was read whole, else shut."""
+        """Let go of the connection: back to the pool where the body came whole, else shut at once."""
+
+    def detach(self) -> None:
+        """As `close`, where all that matters was read: a body that ends within moments may keep the connection."""
 
 
 class Transport(Protocol):
-    """One HTTP call to an upstream. Never follows a redirect. Raises Unreachable, ProviderTimeout, MalformedReply."""
+    """One HTTP call to an upstream. Never follows a redirect, never decompresses.
+
+    Raises Unreachable and ProviderTimeout, MalformedReply for what is no proper HTTP answer, StreamInterrupted for
+    one cut in its middle, and Rejected where `headers` cannot be sent.
+    """
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply: ...
 
