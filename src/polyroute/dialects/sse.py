@@ -6,6 +6,7 @@ Source: WHATWG HTML, section 9.2 "Server-sent events". Line ends may be LF, CRLF
 from polyroute.errors import MalformedReply
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+_BLANK_LINES = (b"\r\n\r\n", b"\n\n", b"\r\r")
 
 
 class EventSplitter:
@@ -14,11 +15,18 @@ class EventSplitter:
     __slots__ = ("_tail",)
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._tail = bytearray()  # the event that is not whole yet
 
     def feed(self, data: bytes) -> list[bytes]:
         """Events completed by `data`, each with its own line ends. Raises MalformedReply over MAX_EVENT_BYTES."""
-        data = self._tail + data if self._tail else data
+        if self._tail:
+            seen = max(0, len(self._tail) - 3)  # a blank line is at most four bytes, and none was found before
+            self._tail += data
+            if len(self._tail) > MAX_EVENT_BYTES or not _may_end(self._tail, seen):
+                self._check_size()
+                return []
+            data = bytes(self._tail)
+            self._tail.clear()
         blank = b"\n\n" if b"\r" not in data else None
         events: list[bytes] = []
         start = 0
@@ -28,19 +36,27 @@ class EventSplitter:
                 break
             events.append(data[start:end])
             start = end
-        self._tail = data[start:]
-        if len(self._tail) > MAX_EVENT_BYTES:
-            raise MalformedReply(f"the provider sent an event longer than {MAX_EVENT_BYTES} bytes")
+        if start < len(data):
+            self._tail += data[start:] if start else data
+            self._check_size()
         return events
 
     def rest(self) -> bytes:
         """What was fed after the last whole event."""
-        return self._tail
+        return bytes(self._tail)
+
+    def _check_size(self) -> None:
+        if len(self._tail) > MAX_EVENT_BYTES:
+            raise MalformedReply(f"the provider sent an event longer than {MAX_EVENT_BYTES} bytes")
+
+
+def _may_end(data: bytearray, start: int) -> bool:
+    return any(data.find(mark, start) >= 0 for mark in _BLANK_LINES)
 
 
 def _after_blank_line(data: bytes, start: int) -> int:
     """Index just after the first blank line from `start`; below 2 where there is none yet."""
-    ends = [found + len(mark) for mark in (b"\r\n\r\n", b"\n\n", b"\r\r") if (found := data.find(mark, start)) >= 0]
+    ends = [found + len(mark) for mark in _BLANK_LINES if (found := data.find(mark, start)) >= 0]
     return min(ends, default=0)
 
 

@@ -1,0 +1,320 @@
+"""A caller's request body as a canonical Request. Dispatches over the fields that are present.
+
+Fields outside the canonical set go to `extensions`; fields that would steer the call are refused. Null is absent.
+Source: OpenAI API reference, "Create chat completion"; the additions of others are marked where they are read.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from polyroute.dialects.fields import array, boolean, integer, mapping, missing, number, one_of, text, wrong
+from polyroute.dialects.forbidden import refuse_forbidden
+from polyroute.dialects.openai_chat.read_messages import NAME, read_messages
+from polyroute.types.content import CacheMark
+from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice, Wire
+
+_MAX_TOKENS = 2**31 - 1
+_MAX_MODEL_NAME = 512  # characters
+_MAX_STOPS = 64
+_MAX_TOOLS = 1024
+_MAX_CHOICES = 128  # API reference, `n`
+
+_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "default")  # "default" is Groq's
+_OTHER_FORMATS = ("grammar", "json", "regex", "structural_tag")  # Fireworks', TGI's and vLLM's
+_CHOICE_MODES = ("auto", "none", "required", "any")  # "any" is Mistral's word for "required"
+
+
+def parse_request(body: dict[str, object]) -> Request:
+    fields: dict[str, Any] = {}
+    extensions: dict[str, object] = {}
+    for key, value in body.items():
+        if value is None:
+            continue
+        known = _FIELDS.get(key)
+        if known is None:
+            extensions[key] = value
+            continue
+        name, read = known
+        meant = read(value, key)
+        if meant is not None:
+            fields[name] = _SAID_TWICE[name](fields[name], meant) if name in fields else meant
+    if "model" not in fields:
+        missing("model", "the name of a route or a model")
+    if "messages" not in fields:
+        missing("messages", "an array of messages")
+    if extensions:
+        refuse_forbidden(extensions)
+        for key in extensions.keys() & _CHECKED.keys():
+            _CHECKED[key](extensions[key], key)
+        fields["extensions"] = extensions
+    form = body.get("response_format")
+    if type(form) is dict and form.get("type") in _OTHER_FORMATS:
+        fields["extensions"] = {**extensions, "response_format": form}
+    choice = body.get("tool_choice")
+    if type(choice) is dict and choice.get("type") == "allowed_tools":
+        fields["tools"] = _allowed_of(fields.get("tools", ()), choice)
+    return Request(wire=Wire(dialect=NAME, body=body), **fields)
+
+
+# ── plain fields ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _model(value: object, at: str) -> str:
+    name = text(value, at)
+    if not 0 < len(name) <= _MAX_MODEL_NAME:
+        wrong(at, f"a name of 1 to {_MAX_MODEL_NAME} characters", value, code="invalid_value")
+    return name
+
+
+def _max_tokens(value: object, at: str) -> int:
+    return integer(value, at, 1, _MAX_TOKENS)
+
+
+def _temperature(value: object, at: str) -> float:
+    return number(value, at, 0, 2)
+
+
+def _top_p(value: object, at: str) -> float:
+    return number(value, at, 0, 1)
+
+
+def _penalty(value: object, at: str) -> float:
+    return number(value, at, -2, 2)
+
+
+def _top_k(value: object, at: str) -> int | None:
+    """vLLM's and OpenRouter's; 0 and -1 switch it off."""
+    return integer(value, at, -1) or None if value != -1 else None
+
+
+def _choices(value: object, at: str) -> int:
+    return integer(value, at, 1, _MAX_CHOICES)
+
+
+def _top_logprobs(value: object, at: str) -> int:
+    return integer(value, at, 0, 20)
+
+
+def _stop(value: object, at: str) -> tuple[str, ...]:
+    if type(value) is str:
+        return (value,)
+    if type(value) is not list:
+        wrong(at, "a string or an array of strings", value)
+    if len(value) > _MAX_STOPS:
+        wrong(at, f"at most {_MAX_STOPS} strings", f"{len(value)} strings", code="out_of_range")
+    return tuple(text(item, f"{at}[{index}]") for index, item in enumerate(value))
+
+
+def _logit_bias(value: object, at: str) -> dict[str, float]:
+    return {token: number(bias, f"{at}.{token}", -100, 100) for token, bias in mapping(value, at).items()}
+
+
+def _stream_options(value: object, at: str) -> bool | None:
+    wanted = mapping(value, at).get("include_usage")
+    return None if wanted is None else boolean(wanted, f"{at}.include_usage")
+
+
+def _modalities(value: object, at: str) -> tuple[str, ...]:
+    return tuple(text(item, f"{at}[{index}]") for index, item in enumerate(array(value, at)))
+
+
+# ── reasoning: one meaning, four spellings ────────────────────────────────────────────────────────────
+
+
+def _reasoning_effort(value: object, at: str) -> Reasoning:
+    effort = one_of(value, at, _EFFORTS)
+    if effort == "none":
+        return Reasoning(enabled=False)
+    return Reasoning(effort=None if effort == "default" else effort)
+
+
+def _reasoning(value: object, at: str) -> Reasoning:
+    """OpenRouter's object."""
+    fields = mapping(value, at)
+    effort, budget, enabled = fields.get("effort"), fields.get("max_tokens"), fields.get("enabled")
+    if enabled is not None and not boolean(enabled, f"{at}.enabled"):
+        return Reasoning(enabled=False)
+    if budget is not None:
+        return Reasoning(budget_tokens=integer(budget, f"{at}.max_tokens", 0, _MAX_TOKENS))
+    return Reasoning() if effort is None else _reasoning_effort(effort, f"{at}.effort")
+
+
+def _thinking(value: object, at: str) -> Reasoning:
+    """DeepSeek's and Moonshot's switch; the budget is Anthropic's, and taken by gateways."""
+    fields = mapping(value, at)
+    kind = one_of(fields.get("type"), f"{at}.type", ("enabled", "disabled", "adaptive"))
+    budget = fields.get("budget_tokens")
+    return Reasoning(
+        enabled=kind != "disabled",
+        adaptive=kind == "adaptive",
+        budget_tokens=None if budget is None else integer(budget, f"{at}.budget_tokens", 0, _MAX_TOKENS),
+    )
+
+
+def _enable_thinking(value: object, at: str) -> Reasoning:
+    """Qwen's switch."""
+    return Reasoning(enabled=boolean(value, at))
+
+
+def _more_telling(first: Reasoning, second: Reasoning) -> Reasoning:
+    return second if first.effort is None and first.budget_tokens is None else first
+
+
+# ── tools and output ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _tools(value: object, at: str) -> tuple[Tool | ProviderTool, ...]:
+    items = array(value, at)
+    if len(items) > _MAX_TOOLS:
+        wrong(at, f"at most {_MAX_TOOLS} tools", f"{len(items)} tools", code="out_of_range")
+    return tuple(_tool(mapping(item, f"{at}[{index}]"), f"{at}[{index}]") for index, item in enumerate(items))
+
+
+def _tool(raw: dict[str, object], at: str) -> Tool | ProviderTool:
+    kind = "function" if raw.get("type") is None else text(raw["type"], f"{at}.type")  # Mistral's may be left out
+    if kind != "function":
+        return ProviderTool(dialect=NAME, kind=kind, raw=raw)
+    if raw.get("function") is None:
+        missing(f"{at}.function", "an object with `name`, `description` and `parameters`")
+    return _function(mapping(raw["function"], f"{at}.function"), f"{at}.function", raw.get("cache_control"))
+
+
+def _functions(value: object, at: str) -> tuple[Tool | ProviderTool, ...]:
+    """The form before tools, of 2023."""
+    return tuple(
+        _function(mapping(item, f"{at}[{index}]"), f"{at}[{index}]", None)
+        for index, item in enumerate(array(value, at))
+    )
+
+
+def _web_search(value: object, at: str) -> tuple[ProviderTool, ...]:
+    """OpenAI's search models take the provider's tool as a field of its own."""
+    return (ProviderTool(dialect=NAME, kind=at, raw=mapping(value, at)),)
+
+
+def _function(function: dict[str, object], at: str, cache_control: object) -> Tool:
+    name, description = function.get("name"), function.get("description")
+    parameters, strict = function.get("parameters"), function.get("strict")
+    if not name:
+        missing(f"{at}.name", "the function's name")
+    mark = None
+    if cache_control is not None:  # OpenRouter's
+        ttl = mapping(cache_control, f"{at}.cache_control").get("ttl")
+        mark = CacheMark(ttl=None if ttl is None else text(ttl, f"{at}.cache_control.ttl"))
+    return Tool(
+        name=text(name, f"{at}.name"),
+        description=None if description is None else text(description, f"{at}.description"),
+        parameters=None if parameters is None else mapping(parameters, f"{at}.parameters"),
+        strict=None if strict is None else boolean(strict, f"{at}.strict"),
+        cache=mark,
+    )
+
+
+def _tool_choice(value: object, at: str) -> ToolChoice:
+    if type(value) is str:
+        mode = one_of(value, at, _CHOICE_MODES)
+        return ToolChoice(mode="required" if mode == "any" else cast("Any", mode))
+    if type(value) is not dict:
+        wrong(at, "`auto`, `none`, `required` or an object that names a function", value)
+    kind = one_of(value.get("type", "function"), f"{at}.type", ("function", "custom", "allowed_tools"))
+    inner = mapping(value.get(kind), f"{at}.{kind}")
+    if kind == "allowed_tools":
+        mode = one_of(inner.get("mode", "auto"), f"{at}.allowed_tools.mode", ("auto", "required"))
+        return ToolChoice(mode=cast("Any", mode))
+    return ToolChoice(mode="named", name=text(inner.get("name"), f"{at}.{kind}.name"))
+
+
+def _function_call(value: object, at: str) -> ToolChoice:
+    """The form before `tool_choice`."""
+    if type(value) is str:
+        return ToolChoice(mode=cast("Any", one_of(value, at, ("auto", "none"))))
+    return ToolChoice(mode="named", name=text(mapping(value, at).get("name"), f"{at}.name"))
+
+
+def _allowed_of(tools: tuple[Tool | ProviderTool, ...], choice: dict[str, Any]) -> tuple[Tool | ProviderTool, ...]:
+    """`allowed_tools` keeps the list stable for OpenAI's cache; to everyone else it means a shorter list."""
+    at = "tool_choice.allowed_tools.tools"
+    names = set()
+    for index, item in enumerate(array(choice["allowed_tools"].get("tools"), at)):
+        entry = mapping(item, f"{at}[{index}]")
+        function = entry.get("function")
+        names.add(function.get("name") if isinstance(function, dict) else entry.get("type"))
+    return tuple(tool for tool in tools if (tool.name if isinstance(tool, Tool) else tool.kind) in names)
+
+
+def _response_format(value: object, at: str) -> OutputFormat | None:
+    fields = mapping(value, at)
+    kind = one_of(fields.get("type"), f"{at}.type", ("text", "json_object", "json_schema", *_OTHER_FORMATS))
+    if kind == "text" or kind in _OTHER_FORMATS:
+        return None
+    if kind == "json_object":
+        return OutputFormat()
+    at = f"{at}.json_schema"
+    if fields.get("json_schema") is None:
+        missing(at, "an object with `name` and `schema`")
+    given = mapping(fields["json_schema"], at)
+    name, description, strict = given.get("name"), given.get("description"), given.get("strict")
+    return OutputFormat(
+        schema=None if given.get("schema") is None else mapping(given["schema"], f"{at}.schema"),
+        name="output" if name is None else text(name, f"{at}.name"),
+        description=None if description is None else text(description, f"{at}.description"),
+        strict=None if strict is None else boolean(strict, f"{at}.strict"),
+    )
+
+
+_FIELDS: dict[str, tuple[str, Callable[[object, str], object]]] = {
+    "model": ("model", _model),
+    "messages": ("messages", read_messages),
+    "tools": ("tools", _tools),
+    "functions": ("tools", _functions),
+    "web_search_options": ("tools", _web_search),
+    "tool_choice": ("tool_choice", _tool_choice),
+    "function_call": ("tool_choice", _function_call),
+    "parallel_tool_calls": ("parallel_tool_calls", boolean),
+    "response_format": ("output", _response_format),
+    "reasoning_effort": ("reasoning", _reasoning_effort),
+    "reasoning": ("reasoning", _reasoning),
+    "thinking": ("reasoning", _thinking),
+    "enable_thinking": ("reasoning", _enable_thinking),
+    "max_tokens": ("max_output_tokens", _max_tokens),
+    "max_completion_tokens": ("max_output_tokens", _max_tokens),
+    "temperature": ("temperature", _temperature),
+    "top_p": ("top_p", _top_p),
+    "top_k": ("top_k", _top_k),
+    "stop": ("stop", _stop),
+    "seed": ("seed", integer),
+    "random_seed": ("seed", integer),  # Mistral's
+    "presence_penalty": ("presence_penalty", _penalty),
+    "frequency_penalty": ("frequency_penalty", _penalty),
+    "logit_bias": ("logit_bias", _logit_bias),
+    "logprobs": ("logprobs", boolean),
+    "top_logprobs": ("top_logprobs", _top_logprobs),
+    "n": ("n", _choices),
+    "stream": ("stream", boolean),
+    "stream_options": ("stream_usage", _stream_options),
+    "modalities": ("output_modalities", _modalities),
+    "user": ("end_user", text),
+    "safety_identifier": ("end_user", text),
+    "service_tier": ("service_tier", text),
+    "metadata": ("metadata", mapping),
+}
+
+# What is meant where two spellings of one field are both given.
+_SAID_TWICE: dict[str, Callable[[Any, Any], object]] = {
+    "tools": lambda first, second: first + second,
+    "tool_choice": lambda first, _: first,
+    "reasoning": _more_telling,
+    "max_output_tokens": min,
+    "seed": lambda first, _: first,
+    "end_user": lambda first, _: first,
+}
+
+# Documented fields that have no canonical place, and their types.
+_CHECKED: dict[str, Callable[[object, str], object]] = {
+    "store": boolean,
+    "prediction": mapping,
+    "audio": mapping,
+    "prompt_cache_key": text,
+    "prompt_cache_retention": text,
+    "verbosity": text,
+}
