@@ -1,17 +1,24 @@
 """Writes docs/reference/ from the code, so that it cannot say something else than the code does.
 
-`python docs/make_reference.py` rewrites the pages; tests/docs compares them. Errors and ports are read as source text:
-what a page shows is what somebody wrote, in the order they wrote it.
+`python docs/make_reference.py` rewrites the pages; tests/docs compares them. Errors and ports are read as source
+text: what a page shows is what somebody wrote, in the order they wrote it. Settings are read from their types.
 """
 
 import ast
 import inspect
 import textwrap
+import types
+import typing
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
+
+import msgspec
 
 from polyroute import errors, ports
+from polyroute.config import document
+from polyroute.config.durations import Duration
+from polyroute.config.secret import Secret
 
 FOLDER = Path(__file__).parent / "reference"
 _HEAD = "<!-- Made by docs/make_reference.py; change the code and run it again. -->\n"
@@ -53,7 +60,94 @@ def ports_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _source_tree(module: ModuleType) -> ast.Module:
+def settings_page() -> str:
+    lines = [
+        _HEAD,
+        "# Settings\n",
+        "Every section and field of `polyroute.yaml`. A key that is not here is an error.\n",
+    ]
+    lines += ["A duration is written `30s`, `5m`, `24h` or `7d`; a secret is named, as `{env: NAME}` or `${NAME}`."]
+    for struct in _structs_within(document.Document, []):
+        lines += [f"\n## {struct.__name__}\n", inspect.getdoc(struct) or ""]
+        lines += [f"\nWritten `use: {struct.__struct_config__.tag}`."] if struct.__struct_config__.tag else []
+        lines += ["\nThis version knows it by name only."] if issubclass(struct, document.Later) else []
+        rows = [_setting(struct, item) for item in msgspec.structs.fields(struct)]
+        lines += ["\n| key | what | default | meaning |\n| --- | --- | --- | --- |", *rows] if rows else []
+    return "\n".join(lines) + "\n"
+
+
+def _structs_within(kind: object, found: list[type[msgspec.Struct]]) -> list[type[msgspec.Struct]]:
+    """Every struct that `kind` leads to, in the order a reader meets them."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        if kind not in found:
+            found.append(kind)
+            for hint in typing.get_type_hints(kind, include_extras=True).values():
+                _structs_within(hint, found)
+    else:
+        for inner in typing.get_args(kind):
+            _structs_within(inner, found)
+    return found
+
+
+def _setting(struct: type[msgspec.Struct], item: msgspec.structs.FieldInfo) -> str:
+    kind = typing.get_type_hints(struct, include_extras=True)[item.name]
+    metas = [meta for meta in typing.get_args(kind) if isinstance(meta, msgspec.Meta)]
+    meaning = next((meta.description for meta in metas if meta.description), None) or _comment(struct, item.name)
+    return f"| `{item.encode_name}` | {_said(kind)} | {_default(item)} | {meaning} |"
+
+
+def _comment(struct: type, name: str) -> str:
+    """The comment behind a field, where its module is not written for the document alone."""
+    line = next(line for line in inspect.getsource(struct).splitlines() if line.startswith(f"    {name}:"))
+    return line.partition("  # ")[2].partition("noqa")[0]
+
+
+def _default(item: msgspec.structs.FieldInfo) -> str:
+    if item.required:
+        return "required"
+    if item.default in (None, (), msgspec.NODEFAULT) or isinstance(item.default, msgspec.Struct):
+        return ""
+    return f"`{str(item.default).lower() if isinstance(item.default, bool) else item.default}`"
+
+
+_WORDS: dict[object, str] = {
+    typing.Any: "anything",
+    bool: "true or false",
+    Decimal: "decimal number",
+    Duration: "duration",
+    document.JsonObject: "JSON object",
+    Secret: "secret",
+    float: "number",
+    int: "whole number",
+    str: "text",
+}
+
+
+def _said(kind: object) -> str:
+    """A type as a reader of the document would say it."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        bounds = [meta for meta in inner[1:] if isinstance(meta, msgspec.Meta)]
+        limits = [f" {word} {value:g}" for meta in bounds for word, value in _limits(meta) if value is not None]
+        return _said(inner[0]) + "".join(limits)
+    if origin is typing.Literal:
+        return ", ".join(f"`{value}`" for value in inner)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_said(item) for item in inner if item is not types.NoneType)
+    if origin is tuple:
+        return f"list of {_said(inner[0])}"
+    if origin is dict:
+        return f"by name: {_said(inner[1])}"
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return f"[{kind.__name__}](#{kind.__name__.lower()})"
+    return _WORDS[kind]
+
+
+def _limits(meta: msgspec.Meta) -> tuple[tuple[str, float | None], ...]:
+    return ("from", meta.ge), ("above", meta.gt), ("to", meta.le), ("below", meta.lt)
+
+
+def _source_tree(module: types.ModuleType) -> ast.Module:
     return ast.parse(inspect.getsource(module))
 
 
@@ -94,7 +188,7 @@ def _listed(title: str, items: list[str]) -> list[str]:
     return [f"\n{title}:\n", *(f"- {item}" for item in items)] if items else []
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors.md": errors_page, "ports.md": ports_page}
+PAGES: dict[str, Callable[[], str]] = {"errors.md": errors_page, "ports.md": ports_page, "settings.md": settings_page}
 
 
 def main() -> None:

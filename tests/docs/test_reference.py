@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import pytest
 
 from polyroute import errors, ports
+from polyroute.config import document
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES: dict[str, Callable[[], str]] = runpy.run_path(str(DOCS / "make_reference.py"))["PAGES"]
@@ -40,3 +42,13 @@ def test_every_port_is_documented() -> None:
     here = [cls for _, cls in inspect.getmembers(ports, inspect.isclass) if cls.__module__ == ports.__name__]
     assert any(Protocol in cls.__mro__ for cls in here)
     assert [cls.__name__ for cls in here if f"## {cls.__name__}\n" not in page] == []
+
+
+def test_every_setting_is_documented() -> None:
+    page = (DOCS / "reference" / "settings.md").read_text()
+    structs = [cls for _, cls in inspect.getmembers(document, inspect.isclass) if issubclass(cls, msgspec.Struct)]
+    assert len(structs) > 20
+    for cls in structs:
+        keys = [field.encode_name for field in msgspec.structs.fields(cls)]
+        assert not keys or f"## {cls.__name__}\n" in page
+        assert [f"{cls.__name__}.{key}" for key in keys if f"| `{key}` |" not in page] == []
