@@ -1,0 +1,168 @@
+"""The final rows of the books as values, and the settlement that becomes them. Pure; money as integer nano-dollars."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from polyroute.types.money import round_usd, to_nanos
+from polyroute.types.receipt import Attempt, Settlement
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class RequestRow(Struct, frozen=True):
+    """One request, settled. Field for field the columns as stored, in their order."""
+
+    id: str
+    client_request_id: str | None
+    opened_us: int
+    settled_us: int
+    tenant: str
+    team: str
+    user: str
+    key_id: str | None
+    route: str
+    policy: str
+    state: str
+    reserved_nanos: int | None  # None: settled without an opening
+    cost_nanos: int
+    cost_complete: bool
+    baseline: str | None
+    baseline_nanos: int | None
+    saved_nanos: int | None
+    model: str | None
+    provider: str | None
+    cache: str
+    total_ms: float
+    overhead_ms: float
+
+
+class AttemptRow(Struct, frozen=True):
+    """One attempt, ended. Field for field the columns as stored, in their order.
+
+    Status "unknown": the process died, and `cost_nanos` is the reservation, an upper bound.
+    """
+
+    request_id: str
+    id: str
+    number: int
+    deployment: str
+    provider: str
+    model: str
+    upstream_model: str
+    answered_model: str | None
+    status: str
+    error: str | None
+    http_status: int | None
+    cost_nanos: int | None  # None: price unknown
+    input_tokens: int | None  # None, here and below: no usage known
+    cached_input_tokens: int | None
+    cache_write_tokens: int | None
+    cache_write_1h_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    input_audio_tokens: int | None
+    output_audio_tokens: int | None
+    estimated: bool | None
+    started_ms: float
+    first_token_ms: float | None
+    duration_ms: float
+
+
+def request_row(columns: Sequence[Any]) -> RequestRow:
+    """From what a store gives back, where 0 and 1 stand for False and True."""
+    row = RequestRow(*columns)
+    return replace(row, cost_complete=bool(row.cost_complete))
+
+
+def attempt_row(columns: Sequence[Any]) -> AttemptRow:
+    row = AttemptRow(*columns)
+    return row if row.estimated is None else replace(row, estimated=bool(row.estimated))
+
+
+def to_micros(time: datetime) -> int:
+    """Unix microseconds, exact."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def nanos_of(amount: Decimal | None) -> int | None:
+    return None if amount is None else to_nanos(round_usd(amount))
+
+
+def request_values(settlement: Settlement) -> tuple[object, ...]:
+    """Every column of `RequestRow` in its order, but `reserved_nanos`, which only the store knows."""
+    receipt = settlement.receipt
+    caller = receipt.caller
+    return (
+        settlement.request_id,
+        receipt.client_request_id,
+        to_micros(receipt.time),
+        to_micros(settlement.settled_at),
+        caller.tenant,
+        caller.team,
+        caller.user,
+        caller.key_id,
+        receipt.route,
+        receipt.policy,
+        settlement.state,
+        nanos_of(receipt.cost_usd),
+        receipt.cost_complete,
+        receipt.baseline,
+        nanos_of(receipt.baseline_usd),
+        nanos_of(receipt.saved_usd),
+        receipt.model,
+        receipt.provider,
+        receipt.cache,
+        receipt.total_ms,
+        receipt.overhead_ms,
+    )
+
+
+_NO_USAGE = (None,) * 9
+
+
+def attempt_values(request_id: str, number: int, attempt: Attempt) -> tuple[object, ...]:
+    """Every column of `AttemptRow` in its order."""
+    usage = attempt.usage
+    tokens = (
+        _NO_USAGE
+        if usage is None
+        else (
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.cache_write_tokens,
+            usage.cache_write_1h_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+            usage.input_audio_tokens,
+            usage.output_audio_tokens,
+            usage.estimated,
+        )
+    )
+    return (
+        request_id,
+        attempt.id,
+        number,
+        attempt.deployment,
+        attempt.provider,
+        attempt.model,
+        attempt.upstream_model,
+        attempt.answered_model,
+        attempt.status,
+        attempt.error,
+        attempt.http_status,
+        nanos_of(attempt.cost_usd),
+        *tokens,
+        attempt.started_ms,
+        attempt.first_token_ms,
+        attempt.duration_ms,
+    )

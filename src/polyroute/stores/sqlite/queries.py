@@ -1,0 +1,41 @@
+"""The named queries of `queries.sql`, each a field."""
+
+from pathlib import Path
+
+import msgspec
+
+_MARK = "-- name: "
+
+
+class Queries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    open_request: str
+    open_attempt: str
+    settle_request: str
+    settle_attempt: str
+    keep_receipt: str
+    close_openings: str
+    find_receipt: str
+    find_openings: str
+    list_owners: str
+    list_openings: str
+    list_open_requests: str
+    find_stray_openings: str
+    list_recent: str
+    sum_spent: str
+    list_request_figures: str
+    list_attempt_figures: str
+    list_requests: str
+    list_attempts: str
+    find_stray_attempts: str
+    find_stray_receipts: str
+    find_shared_attempts: str
+
+
+def parse_queries(text: str) -> Queries:
+    """Raises msgspec.ValidationError where a query is missing or unknown."""
+    blocks = (block.partition("\n") for block in text.split(_MARK)[1:])
+    return msgspec.convert({name.strip(): body.strip() for name, _, body in blocks}, Queries)
+
+
+def load_queries() -> Queries:
+    return parse_queries(Path(__file__).with_name("queries.sql").read_text(encoding="utf-8"))

@@ -1,0 +1,95 @@
+-- name: open_request
+-- An id that was settled before is refused: its new settlement would have nowhere to go.
+INSERT INTO openings (request_id, id, owner, worst_nanos, body)
+SELECT ?1, '', ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = ?1);
+
+-- name: open_attempt
+INSERT INTO openings (request_id, id, owner, worst_nanos, body)
+SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM openings WHERE request_id = ?1 AND id = '');
+
+-- name: settle_request
+INSERT INTO requests (
+    id, client_request_id, opened_us, settled_us, tenant, team, user, key_id, route, policy, state, reserved_nanos,
+    cost_nanos, cost_complete, baseline, baseline_nanos, saved_nanos, model, provider, cache, total_ms, overhead_ms
+) VALUES (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT worst_nanos FROM openings WHERE request_id = ?1 AND id = ''),
+    ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21
+) ON CONFLICT (id) DO NOTHING;
+
+-- name: settle_attempt
+INSERT INTO attempts (
+    request_id, id, number, deployment, provider, model, upstream_model, answered_model, status, error, http_status,
+    cost_nanos, input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens,
+    reasoning_tokens, input_audio_tokens, output_audio_tokens, estimated, started_ms, first_token_ms, duration_ms
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: keep_receipt
+INSERT INTO receipts (request_id, body) VALUES (?, ?);
+
+-- name: close_openings
+DELETE FROM openings WHERE request_id = ?;
+
+-- name: find_receipt
+SELECT body FROM receipts WHERE request_id = ?;
+
+-- name: find_openings
+SELECT body FROM openings WHERE request_id = ? ORDER BY id;
+
+-- name: list_owners
+SELECT DISTINCT owner FROM openings;
+
+-- name: list_openings
+SELECT request_id, id, body FROM openings WHERE owner = ? ORDER BY request_id, id;
+
+-- name: list_open_requests
+SELECT request_id, owner, body FROM openings WHERE id = '' ORDER BY request_id DESC LIMIT ?;
+
+-- name: find_stray_openings
+SELECT o.request_id, o.id FROM openings AS o
+WHERE EXISTS (SELECT 1 FROM requests WHERE id = o.request_id)
+   OR (o.id != '' AND NOT EXISTS (SELECT 1 FROM openings WHERE request_id = o.request_id AND id = ''));
+
+-- name: list_recent
+SELECT r.body FROM requests AS q JOIN receipts AS r ON r.request_id = q.id
+WHERE q.opened_us < ?1 ORDER BY q.opened_us DESC, q.id DESC LIMIT ?2;
+
+-- name: sum_spent
+SELECT q.tenant, q.team, q.user, q.key_id, a.model, sum(a.cost_nanos)
+FROM requests AS q JOIN attempts AS a ON a.request_id = q.id
+WHERE q.opened_us >= ? AND a.cost_nanos IS NOT NULL
+GROUP BY 1, 2, 3, 4, 5;
+
+-- name: list_request_figures
+SELECT q.route, q.model, q.state, q.cost_nanos, q.cost_complete, q.saved_nanos, q.total_ms,
+    (SELECT coalesce(sum(a.input_tokens + a.cached_input_tokens + a.cache_write_tokens + a.cache_write_1h_tokens
+                         + a.input_audio_tokens), 0) FROM attempts AS a WHERE a.request_id = q.id),
+    (SELECT coalesce(sum(a.output_tokens + a.reasoning_tokens + a.output_audio_tokens), 0)
+     FROM attempts AS a WHERE a.request_id = q.id)
+FROM requests AS q WHERE q.opened_us >= ?;
+
+-- name: list_attempt_figures
+SELECT a.model, a.status, a.cost_nanos, a.duration_ms,
+    coalesce(a.input_tokens + a.cached_input_tokens + a.cache_write_tokens + a.cache_write_1h_tokens
+             + a.input_audio_tokens, 0),
+    coalesce(a.output_tokens + a.reasoning_tokens + a.output_audio_tokens, 0)
+FROM requests AS q JOIN attempts AS a ON a.request_id = q.id WHERE q.opened_us >= ?;
+
+-- name: list_requests
+SELECT id, client_request_id, opened_us, settled_us, tenant, team, user, key_id, route, policy, state, reserved_nanos,
+    cost_nanos, cost_complete, baseline, baseline_nanos, saved_nanos, model, provider, cache, total_ms, overhead_ms
+FROM requests WHERE opened_us >= ? AND opened_us < ? ORDER BY opened_us, id;
+
+-- name: list_attempts
+SELECT request_id, id, number, deployment, provider, model, upstream_model, answered_model, status, error, http_status,
+    cost_nanos, input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens,
+    reasoning_tokens, input_audio_tokens, output_audio_tokens, estimated, started_ms, first_token_ms, duration_ms
+FROM attempts WHERE request_id = ? ORDER BY number, id;
+
+-- name: find_stray_attempts
+SELECT request_id, id FROM attempts WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = attempts.request_id);
+
+-- name: find_stray_receipts
+SELECT request_id FROM receipts WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = receipts.request_id);
+
+-- name: find_shared_attempts
+SELECT id, count(*) FROM attempts GROUP BY id HAVING count(*) > 1;

@@ -1,0 +1,72 @@
+-- Intents: what was promised to the books and is not settled yet. One row per request (`id` empty, its first
+-- attempt inside `body`) and one per later attempt. A settlement takes them away, so this table stays as small
+-- as the traffic in flight and opening a request touches one page of the file.
+CREATE TABLE openings (
+    request_id  TEXT    NOT NULL,
+    id          TEXT    NOT NULL,
+    owner       TEXT    NOT NULL,
+    worst_nanos INTEGER,
+    body        BLOB    NOT NULL,
+    PRIMARY KEY (request_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- Final rows: written once, never changed. Money in nano-dollars, times in Unix microseconds (UTC).
+CREATE TABLE requests (
+    id                TEXT    NOT NULL PRIMARY KEY,
+    client_request_id TEXT,
+    opened_us         INTEGER NOT NULL,
+    settled_us        INTEGER NOT NULL,
+    tenant            TEXT    NOT NULL,
+    team              TEXT    NOT NULL,
+    user              TEXT    NOT NULL,
+    key_id            TEXT,
+    route             TEXT    NOT NULL,
+    policy            TEXT    NOT NULL,
+    state             TEXT    NOT NULL CHECK (state IN ('settled', 'failed', 'cancelled', 'recovered')),
+    reserved_nanos    INTEGER,
+    cost_nanos        INTEGER NOT NULL,
+    cost_complete     INTEGER NOT NULL CHECK (cost_complete IN (0, 1)),
+    baseline          TEXT,
+    baseline_nanos    INTEGER,
+    saved_nanos       INTEGER,
+    model             TEXT,
+    provider          TEXT,
+    cache             TEXT    NOT NULL,
+    total_ms          REAL    NOT NULL,
+    overhead_ms       REAL    NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX requests_by_time ON requests (opened_us);
+
+CREATE TABLE attempts (
+    request_id            TEXT    NOT NULL,
+    id                    TEXT    NOT NULL,
+    number                INTEGER NOT NULL,
+    deployment            TEXT    NOT NULL,
+    provider              TEXT    NOT NULL,
+    model                 TEXT    NOT NULL,
+    upstream_model        TEXT    NOT NULL,
+    answered_model        TEXT,
+    status                TEXT    NOT NULL CHECK (status IN ('succeeded', 'rejected', 'failed', 'cancelled', 'unknown')),
+    error                 TEXT,
+    http_status           INTEGER,
+    cost_nanos            INTEGER,
+    input_tokens          INTEGER,
+    cached_input_tokens   INTEGER,
+    cache_write_tokens    INTEGER,
+    cache_write_1h_tokens INTEGER,
+    output_tokens         INTEGER,
+    reasoning_tokens      INTEGER,
+    input_audio_tokens    INTEGER,
+    output_audio_tokens   INTEGER,
+    estimated             INTEGER,
+    started_ms            REAL    NOT NULL,
+    first_token_ms        REAL,
+    duration_ms           REAL    NOT NULL,
+    PRIMARY KEY (request_id, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE receipts (
+    request_id TEXT NOT NULL PRIMARY KEY,
+    body       BLOB NOT NULL
+) STRICT;
