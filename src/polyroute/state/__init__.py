@@ -1,0 +1,1 @@
+"""What a running gateway remembers between requests: keys, limits, budgets. Never touches disk or network."""

@@ -1,0 +1,38 @@
+"""What is allowed, as values: rates per minute and money per calendar window. The document's words are config's."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+
+class Rates(Struct, frozen=True, kw_only=True):
+    """At most so much in any 60 seconds. None: no limit."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
+class Budget(Struct, frozen=True, kw_only=True):
+    """At most so much money per calendar window (UTC; weeks begin on Monday). None: no limit."""
+
+    daily_usd: Decimal | None = None
+    weekly_usd: Decimal | None = None
+    monthly_usd: Decimal | None = None
+    total_usd: Decimal | None = None
+
+
+class KeyAllowance(Struct, frozen=True, kw_only=True):
+    rates: Rates = Rates()
+    budget: Budget = Budget()
+
+
+class Allowances(Struct, frozen=True, kw_only=True):
+    """Everything a document allows. `per_user` and `per_team` hold for each of them by itself."""
+
+    per_user: Rates = Rates()
+    per_team: Rates = Rates()
+    user_budget: Budget = Budget()
+    team_budget: Budget = Budget()
+    keys: Mapping[str, KeyAllowance] = field(default_factory=dict)  # by key name
+    model_budgets: Mapping[str, Budget] = field(default_factory=dict)  # by the document's name of the model

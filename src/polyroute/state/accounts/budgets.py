@@ -1,0 +1,151 @@
+"""Money per calendar window: held before a call, settled after it, never more than the limit. Pure: time is passed in.
+
+For every account and window, settled + held <= limit at every instant, as long as no cost exceeds what was held
+for it. A hold belongs to the window it was made in, however late it is settled, so a new window starts from
+nothing by itself: there is no reset to miss or to do twice, and a clock that jumps over the border and back finds
+the old window as it was. Windows are UTC: days, ISO weeks (from Monday), months, and all time.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from polyroute.state.accounts.allowances import Budget
+from polyroute.types.money import round_usd, round_usd_up, to_nanos
+
+Period = Literal["daily", "weekly", "monthly", "total"]
+PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly", "total")
+_KEPT_WINDOWS = 4  # per period
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+Account = tuple[str, ...]  # ("team", tenant, team), ("key", name), ...
+
+
+def window_start(period: Period, now: datetime) -> datetime:
+    """When the window that `now` is in began."""
+    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if period == "daily":
+        return day
+    if period == "weekly":
+        return day - timedelta(days=day.weekday())
+    if period == "monthly":
+        return day.replace(day=1)
+    return BEGINNING
+
+
+class Cap(Struct, frozen=True, kw_only=True):
+    """One budget that applies to a request."""
+
+    account: Account
+    period: Period
+    limit_nanos: int
+    name: str  # as the document says it: "per_team_daily_usd"
+
+
+def caps_of(account: Account, budget: Budget, name: str) -> tuple[Cap, ...]:
+    """`name` with `{}` in the period's place."""
+    amounts = (budget.daily_usd, budget.weekly_usd, budget.monthly_usd, budget.total_usd)
+    return tuple(
+        Cap(account=account, period=period, limit_nanos=to_nanos(round_usd(amount)), name=name.format(period))
+        for period, amount in zip(PERIODS, amounts, strict=True)
+        if amount is not None
+    )
+
+
+class Tally:
+    """Nano-dollars of one account in one window."""
+
+    __slots__ = ("held", "settled")
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.settled = 0
+
+
+class Hold:
+    """Money set aside for one call. Settled or released exactly once; what comes after that changes nothing."""
+
+    __slots__ = ("_amount", "_tallies")
+
+    def __init__(self, amount: int, tallies: tuple[Tally, ...]) -> None:
+        self._amount = amount
+        self._tallies = tallies
+        for tally in tallies:
+            tally.held += amount
+
+    def settle(self, cost_usd: Decimal) -> None:
+        """Book the true cost in place of the amount held, also where it is more."""
+        cost = to_nanos(round_usd(cost_usd))
+        for tally in self._tallies:
+            tally.held -= self._amount
+            tally.settled += cost
+        self._tallies = ()
+
+    def release(self) -> None:
+        """Nothing was spent."""
+        for tally in self._tallies:
+            tally.held -= self._amount
+        self._tallies = ()
+
+
+class Shortage(Struct, frozen=True, kw_only=True):
+    """The budget that has no room."""
+
+    cap: Cap
+    settled_nanos: int
+    held_nanos: int
+
+
+class Budgets:
+    """The tallies of every account with a budget."""
+
+    def __init__(self) -> None:
+        self._tallies: dict[Period, dict[Account, Tally]] = {}  # of the current windows
+        self._by_start: dict[Period, dict[datetime, dict[Account, Tally]]] = {period: {} for period in PERIODS}
+        self._day: tuple[datetime, datetime] | None = None  # the day all starts were found in
+
+    def hold(self, worst_usd: Decimal, caps: Iterable[Cap], now: datetime) -> Hold | Shortage:
+        """Set `worst_usd` aside in every account of `caps`, or in none and say which has no room."""
+        self._turn(now)
+        amount = to_nanos(round_usd_up(worst_usd))
+        tallies = []
+        for cap in caps:
+            tally = self._tally(cap)
+            if tally.settled + tally.held + amount > cap.limit_nanos:
+                return Shortage(cap=cap, settled_nanos=tally.settled, held_nanos=tally.held)
+            tallies.append(tally)
+        return Hold(amount, tuple(tallies))
+
+    def remaining_nanos(self, cap: Cap, now: datetime) -> int:
+        """What may still be held; below zero where a provider billed more than was held."""
+        self._turn(now)
+        tally = self._tally(cap)
+        return cap.limit_nanos - tally.settled - tally.held
+
+    def restore(self, period: Period, settled_usd: dict[Account, Decimal], now: datetime) -> None:
+        """Set (never add) what accounts have spent in `period`'s window, as the ledger knows it."""
+        self._turn(now)
+        for account, amount in settled_usd.items():
+            self._tallies[period].setdefault(account, Tally()).settled = to_nanos(amount)
+
+    def _tally(self, cap: Cap) -> Tally:
+        tallies = self._tallies[cap.period]
+        tally = tallies.get(cap.account)
+        if tally is None:
+            tally = tallies[cap.account] = Tally()
+        return tally
+
+    def _turn(self, now: datetime) -> None:
+        """Make the windows of `now` the current ones. The last few are kept, for a clock that comes back."""
+        if self._day is not None and self._day[0] <= now < self._day[1]:
+            return
+        day = window_start("daily", now)
+        self._day = (day, day + timedelta(days=1))
+        for period in PERIODS:
+            by_start = self._by_start[period]
+            self._tallies[period] = by_start.setdefault(window_start(period, now), {})
+            if len(by_start) > _KEPT_WINDOWS:
+                del by_start[next(iter(by_start))]
