@@ -4,7 +4,7 @@
     ├─ ConfigError               a list of problems, each with the path into the document
     ├─ CallerError               the caller can fix it
     │   ├─ InvalidRequest        the field at fault
-    │   │   ├─ UnknownModel · UnknownObject · TooLarge · Unsupported
+    │   │   └─ UnknownModel · UnknownObject · WrongMethod · TooLarge · Unsupported
     │   ├─ Unauthenticated · Forbidden
     │   ├─ RateLimited           which limit, retry_after_s
     │   ├─ BudgetExceeded        which budget, spent_usd, limit_usd
@@ -88,6 +88,12 @@ class UnknownObject(InvalidRequest):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="not_found")
+
+
+class WrongMethod(InvalidRequest):
+    def __init__(self, message: str, *, allowed: Sequence[str]) -> None:
+        super().__init__(message, code="method_not_allowed")
+        self.allowed = tuple(allowed)
 
 
 class TooLarge(InvalidRequest):

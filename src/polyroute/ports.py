@@ -4,17 +4,17 @@ A class that fulfils a port *is* its configuration: its fields are the options. 
 classes are found alike, by entry point (`plugins.py`).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from polyroute.errors import ProviderError
+from polyroute.errors import ProviderError, Remedy
 from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Ended, Reply, Response
-from polyroute.types.routing import Candidate, Classification, Plan, Verdict
+from polyroute.types.routing import DEFAULT_THRESHOLDS, Candidate, Classification, Thresholds, Verdict
 
 Monotonic = Callable[[], float]  # seconds; compared, never stored
 
@@ -105,8 +105,8 @@ class Provider(Protocol):
 
     def stream(
         self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
-    ) -> AsyncIterator[Chunk]:
-        """An async generator; closing it closes the upstream connection."""
+    ) -> AsyncGenerator[Chunk, None]:
+        """Chunks up to `Ended`. Closing the generator closes the upstream connection."""
 
     async def aclose(self) -> None: ...
 
@@ -150,22 +150,47 @@ class Transport(Protocol):
 
 
 class Classifier(Protocol):
-    def classify(self, request: Request) -> Classification: ...
+    def classify(
+        self, request: Request, *, task: str | None = None, thresholds: Thresholds = DEFAULT_THRESHOLDS
+    ) -> Classification:
+        """`task` is what the caller declared; without it the classifier may detect one."""
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """What a strategy may look at. `draw` is a number in [0, 1) drawn for this request."""
+    """What a strategy may look at."""
 
     request: Request
     classification: Classification
     candidates: tuple[Candidate, ...]
-    draw: float
+
+
+class Choice(Struct, frozen=True, kw_only=True):
+    """The models to try, best first; the plan expands each into its deployments and adds the route's fallback.
+
+    `order` says how much the order means: "strict" (a cascade, a tier), "listed" (a preference that a latency budget
+    may overrule) or "ranked" (computed among equals).
+    """
+
+    models: tuple[str, ...]
+    reason: str  # one sentence for people
+    order: Literal["strict", "listed", "ranked"] = "strict"
 
 
 class Strategy(Protocol):
-    """A route's rule. Pure: the same selection gives the same plan."""
+    """A route's rule. Pure: the same selection gives the same choice."""
 
-    def plan(self, selection: Selection) -> Plan: ...
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """Every model it may name."""
+
+    def choose(self, selection: Selection) -> Choice: ...
+
+
+class Judgement(Struct, frozen=True, kw_only=True):
+    """All gates' word on one answer. `remedy` is None where it is accepted."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    remedy: Remedy | None = None
 
 
 class Gate(Protocol):

@@ -33,6 +33,7 @@ class Tier(Struct, frozen=True, kw_only=True):
 class Price(Struct, frozen=True, kw_only=True):
     rates: Rates
     tiers: tuple[Tier, ...] = ()  # by rising above_input_tokens
+    per_request_usd: Decimal | None = None  # charged beside the tokens, once per answer
     effective_from: date | None = None  # None: since ever
     source: str  # "document", or where and when it was read
 
@@ -45,6 +46,7 @@ class ModelCard(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     modalities: frozenset[str] | None = None  # inputs: "text", "image", "audio", "pdf"
     capabilities: frozenset[str] | None = None  # "tools", "json_schema", "json", "thinking", "logprobs", ...
+    image_tokens: int | None = None  # the most that one image counts as
     tags: frozenset[str] = frozenset()  # what it is good for: "code", "long_context", ...
     quality: float | None = None  # 0..1, measured or declared
     latency_ms: float | None = None  # typical time to first token
@@ -75,5 +77,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     region: str | None = None
     private: bool = False
     weight: float = 1.0
+    # Where the address departs from its dialect: "no_stream_usage" (refuses `stream_options`: Mistral), "max_tokens"
+    # (knows no `max_completion_tokens`).
+    quirks: frozenset[str] = frozenset()
     max_tries: int = 2  # attempts at this deployment before the plan moves on
     deadlines: Deadlines = Deadlines()

@@ -135,3 +135,14 @@ class Settlement(Struct, frozen=True, kw_only=True):
     settled_at: datetime
     state: RequestState
     receipt: Receipt
+
+
+class Spent(Struct, frozen=True, kw_only=True):
+    """What one caller has spent on one model since some moment."""
+
+    tenant: str
+    team: str
+    user: str
+    key_id: str | None
+    model: str
+    cost_usd: Decimal

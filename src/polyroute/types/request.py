@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from polyroute.types.content import CacheMark, Message, Text, text_of
 
@@ -79,6 +80,7 @@ class Request(Struct, frozen=True, kw_only=True):
     n: int = 1
     stream: bool = False
     stream_usage: bool = False  # the caller asked to see usage in the stream
+    output_modalities: tuple[str, ...] = ()  # "text", "audio"; empty: text
     end_user: str | None = None  # the caller's own id for its user; passed on, never an identity here
     service_tier: str | None = None
     metadata: dict[str, object] = field(default_factory=dict)
@@ -99,3 +101,12 @@ def ask(model: str, prompt: str, *, system: str | None = None, max_output_tokens
     messages = [Message(role="system", parts=(Text(text=system),))] if system else []
     messages.append(Message(role="user", parts=(Text(text=prompt),)))
     return Request(model=model, messages=tuple(messages), max_output_tokens=max_output_tokens)
+
+
+def without_stream(request: Request) -> Request:
+    """The same question, to be answered whole."""
+    wire = request.wire
+    if wire is not None:
+        body = {name: value for name, value in wire.body.items() if name not in ("stream", "stream_options")}
+        wire = replace(wire, body=body)
+    return replace(request, stream=False, stream_usage=False, wire=wire)

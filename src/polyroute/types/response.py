@@ -45,6 +45,10 @@ class Usage(Struct, frozen=True, kw_only=True):
     def total_output_tokens(self) -> int:
         return self.output_tokens + self.reasoning_tokens + self.output_audio_tokens
 
+    @property
+    def total_tokens(self) -> int:
+        return self.total_input_tokens + self.total_output_tokens
+
 
 class TokenLogprob(Struct, frozen=True, kw_only=True):
     token: str
@@ -91,6 +95,7 @@ class Started(Struct, frozen=True, kw_only=True):
     id: str
     model: str
     created_s: int | None = None
+    dropped: tuple[str, ...] = ()  # hints this upstream cannot express; set by the provider
 
 
 class TextDelta(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,21 @@ class Evidence(Struct, frozen=True, kw_only=True):
     span: str | None = None  # the text it was seen in
 
 
+class Thresholds(Struct, frozen=True, kw_only=True):
+    """Scores from which a request counts as moderate, and as complex."""
+
+    moderate: float = 0.34
+    complex: float = 0.67
+
+    def label(self, score: float) -> Complexity:
+        if score >= self.complex:
+            return "complex"
+        return "moderate" if score >= self.moderate else "simple"
+
+
+DEFAULT_THRESHOLDS = Thresholds()
+
+
 class Classification(Struct, frozen=True, kw_only=True):
     label: Complexity
     score: float  # 0 (trivial) .. 1 (hard)
@@ -36,14 +51,17 @@ class Needs(Struct, frozen=True, kw_only=True):
     output_tokens: int | None  # the caller's cap; None: the model's own limit
     capabilities: frozenset[str] = frozenset()
     modalities: frozenset[str] = frozenset({"text"})
+    caches: bool = False  # it marks prefixes for caching, whose writes cost more
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
     """A deployment that can serve the request, with estimates. Money is None where the price is unknown."""
 
     deployment: Deployment
+    input_bound_tokens: int = 0  # no tokenizer counts more
+    output_bound_tokens: int = 0  # once sent with that cap
     expected_usd: Decimal | None = None
-    worst_usd: Decimal | None = None  # every output token used
+    worst_usd: Decimal | None = None  # both bounds reached
     latency_ms: float | None = None
     quality: float | None = None
 
@@ -65,7 +83,6 @@ class Plan(Struct, frozen=True, kw_only=True):
     strategy: str
     steps: tuple[Step, ...]
     reason: str  # one sentence for people
-    logic_answer: str | None = None  # answered without a model; then there are no steps
 
 
 class Verdict(Struct, frozen=True, kw_only=True):

@@ -1,0 +1,375 @@
+"""One request's life: six stages in order.
+
+    classification → matching → selection → execution → validation → assembly
+
+What each stage decides is decided in its own package, purely; here the stages are only put in order, and what was
+decided is written into the receipt. The books are settled on every way out: answer, error, or the caller's leaving.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from polyroute.catalog import tokens
+from polyroute.catalog.tokens import Size
+from polyroute.errors import Forbidden, NoCandidate, PolyrouteError, ProviderError, Unsupported
+from polyroute.ports import Classifier, Dialect, Judgement, Ledger, Monotonic, Selection
+from polyroute.stages.assembly.chunks import chunks_of
+from polyroute.stages.assembly.draft import Draft
+from polyroute.stages.execution.attempts import AttemptLog
+from polyroute.stages.execution.meter import Meter, RequestFacts
+from polyroute.stages.execution.runner import Flow, Order, Run, Surroundings
+from polyroute.stages.matching.estimates import candidate
+from polyroute.stages.matching.length import refuse, truncate
+from polyroute.stages.matching.match import match
+from polyroute.stages.matching.needs import needs_of
+from polyroute.stages.route import Route, Routes
+from polyroute.stages.selection.constraints import constrain
+from polyroute.stages.selection.plan import make_plan
+from polyroute.stages.selection.strategies import Fixed
+from polyroute.stages.validation.judge import judge
+from polyroute.state.accounts.accounts import Accounts, Admission
+from polyroute.types.access import Caller
+from polyroute.types.cards import Deployment
+from polyroute.types.receipt import Receipt, RequestState, Settlement
+from polyroute.types.request import Request, without_stream
+from polyroute.types.response import Chunk, Reply, Response
+from polyroute.types.routing import Needs, Plan, RequestClass
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """How a request came in, beside its body."""
+
+    request_id: str
+    arrived_s: float  # monotonic
+    door: str  # the door's dialect, or "python"
+    client_request_id: str | None = None
+    task: str | None = None
+    request_class: RequestClass | None = None  # in place of the route's
+    route: Route | None = None  # an ad hoc one, in place of the one that `model` names
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """A whole answer with its final receipt. Settled and durable."""
+
+    reply: Reply
+    receipt: Receipt
+
+
+class LiveAnswer(Protocol):
+    """A streamed answer. `receipt` is what is known so far, and final once `chunks` has yielded `Ended`."""
+
+    receipt: Receipt
+
+    def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """Up to `Ended`, which comes when the books are durable. Raises ProviderError where the stream breaks.
+
+        Close the generator when the caller leaves: that closes the upstream and settles the books.
+        """
+
+
+class Latencies(Protocol):
+    """What deployments took lately."""
+
+    def of(self, deployment: Deployment) -> float | None: ...
+
+    def note(self, deployment_id: str, latency_ms: float) -> None: ...
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """Everything the path is made of; `wiring.py` builds it from one snapshot of the document."""
+
+    routes: Routes
+    classifier: Classifier
+    dialects: Mapping[str, Dialect]
+    around: Surroundings
+    accounts: Accounts
+    ledger: Ledger
+    latencies: Latencies
+    utc_now: Callable[[], datetime]
+    draw: Callable[[], float]  # in [0, 1)
+    policy: str  # content hash of the document
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """A request whose plan stands, before anything was spent."""
+
+    request: Request
+    route: Route
+    plan: Plan
+    needs: Needs
+    draft: Draft
+
+
+class RequestPath:
+    """The path that every door sends its requests along."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    @property
+    def monotonic(self) -> Monotonic:
+        return self._parts.around.monotonic
+
+    @property
+    def routes(self) -> Routes:
+        return self._parts.routes
+
+    async def answer(self, request: Request, caller: Caller, entry: Entry) -> Answer:
+        """A whole answer. Raises CallerError or RoutingError; by then the books are settled."""
+        return await self._answer(self.prepare(request, caller, entry))
+
+    async def stream(self, request: Request, caller: Caller, entry: Entry) -> LiveAnswer:
+        """An answer whose first content has arrived, or was held until its gates had accepted it."""
+        prepared = self.prepare(request, caller, entry)
+        if prepared.route.checks:
+            return await self._stream_judged(prepared)
+        journey = self._start(prepared)
+        async with self._settled_on_failure(journey):
+            flow = await journey.run.open()
+        return _Relayed(self, journey, flow)
+
+    def prepare(self, request: Request, caller: Caller, entry: Entry) -> Prepared:
+        """Stages 1 to 3: no model is called and nothing is spent."""
+        parts = self._parts
+        now = parts.around.monotonic
+        route = entry.route or parts.routes.find(request.model)
+        _admit(route, request, caller)
+        draft = Draft(
+            request_id=entry.request_id,
+            client_request_id=entry.client_request_id,
+            time=parts.utc_now(),
+            arrived_s=entry.arrived_s,
+            caller=caller,
+            door=entry.door,
+            requested_model=request.model,
+            policy=parts.policy,
+            stream=request.stream,
+        )
+        draft.route = route.name
+        draft.baseline = route.baseline
+
+        draft.classification = parts.classifier.classify(
+            request, task=entry.task or route.task, thresholds=route.thresholds
+        )
+        draft.mark(now())
+
+        request, size, route = _fit(request, route)
+        needs = needs_of(request, size)
+        matched = match(route.deployments, needs, route.boundary, lambda d: self._obstacles(request, d))
+        today = draft.time.date()
+        draft.candidates = tuple(candidate(d, needs, size, today, parts.latencies.of) for d in matched.deployments)
+        draft.mark(now())
+
+        constraints = route.constraints
+        if entry.request_class is not None and entry.request_class != constraints.request_class:
+            constraints = replace(constraints, request_class=entry.request_class)
+        within = constrain(draft.candidates, constraints)
+        draft.exclusions = matched.exclusions + within.exclusions
+        choice = route.strategy.choose(
+            Selection(request=request, classification=draft.classification, candidates=within.candidates)
+        )
+        plan = make_plan(route.strategy_name, choice, route.fallback, within.candidates, constraints, parts.draw())
+        if within.note:
+            plan = replace(plan, reason=f"{plan.reason}; {within.note}")
+        draft.plan = plan
+        draft.mark(now())
+        return Prepared(request=request, route=route, plan=plan, needs=needs, draft=draft)
+
+    def _start(self, prepared: Prepared) -> "_Journey":
+        """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
+        parts, draft, request = self._parts, prepared.draft, prepared.request
+        admission = parts.accounts.admit(draft.caller, prepared.needs.input_tokens, parts.around.monotonic())
+        meter = Meter(
+            RequestFacts(
+                request_id=draft.request_id,
+                client_request_id=draft.client_request_id,
+                caller=draft.caller,
+                route=draft.route,
+                policy=draft.policy,
+                needs=prepared.needs,
+                min_output_tokens=prepared.route.min_output_tokens,
+            ),
+            parts.accounts,
+            parts.ledger,
+            parts.utc_now,
+        )
+        order = Order(
+            request=request,
+            plan=prepared.plan,
+            deadline_s=draft.arrived_s + prepared.route.timeout_s,
+            read=lambda reply: self.read(request, reply),
+            judge=self._judge(prepared) if prepared.route.checks else None,
+        )
+        log = AttemptLog(
+            meter,
+            input_tokens=prepared.needs.input_tokens,
+            arrived_s=draft.arrived_s,
+            day=draft.time.date(),
+            monotonic=parts.around.monotonic,
+        )
+        return _Journey(prepared=prepared, run=Run(order, parts.around, meter, log), admission=admission)
+
+    def _obstacles(self, request: Request, deployment: Deployment) -> tuple[str, ...]:
+        return self._parts.around.providers[deployment.provider].obstacles(request, deployment)
+
+    def read(self, request: Request, reply: Reply) -> Response:
+        """The canonical form of an answer; parses one that was only passed on."""
+        if reply.response is not None:
+            return reply.response
+        assert reply.wire is not None  # a reply has one of the two forms
+        assert request.wire is not None  # and bytes only where the door speaks the upstream's dialect
+        return self._parts.dialects[request.wire.dialect].parse_response(reply.wire)
+
+    def receipt_so_far(self, journey: "_Journey", flow: Flow) -> Receipt:
+        """For a stream's headers: who answers is known, what it will cost is not."""
+        log, now_s = journey.run.log, self._parts.around.monotonic()
+        attempts = [*log.attempts, log.under_way(flow.trial, flow.dropped)]
+        return journey.prepared.draft.receipt("open", attempts, now_s)
+
+    def _judge(self, prepared: Prepared) -> Callable[[Reply], Awaitable[Judgement]]:
+        """Stage 5, called for each answer before it is accepted."""
+        monotonic, draft = self._parts.around.monotonic, prepared.draft
+
+        async def judged(reply: Reply) -> Judgement:
+            started_s = monotonic()
+            try:
+                response = self.read(prepared.request, reply)
+                return await judge(prepared.route.checks, prepared.request, response)
+            finally:
+                draft.validation_s += monotonic() - started_s
+
+        return judged
+
+    async def settle(
+        self,
+        journey: "_Journey",
+        state: RequestState,
+        *,
+        stop: str | None = None,
+        error: PolyrouteError | None = None,
+    ) -> Receipt:
+        """Stage 6: the receipt, and the books. Durable when it returns."""
+        parts, draft, attempts = self._parts, journey.prepared.draft, journey.run.log.attempts
+        draft.mark(parts.around.monotonic())
+        receipt = draft.receipt(state, attempts, parts.around.monotonic(), stop=stop, error=error)
+        parts.accounts.correct(journey.admission, sum(a.usage.total_tokens for a in attempts if a.usage is not None))
+        for attempt in receipt.attempts:
+            if attempt.status == "succeeded":
+                parts.latencies.note(attempt.deployment, attempt.first_token_ms or attempt.duration_ms)
+        await parts.ledger.settle(
+            Settlement(request_id=draft.request_id, settled_at=parts.utc_now(), state=state, receipt=receipt)
+        )
+        return receipt
+
+    async def _answer(self, prepared: Prepared) -> Answer:
+        journey = self._start(prepared)
+        async with self._settled_on_failure(journey):
+            reply = await journey.run.answer()
+        receipt = await self.settle(journey, "settled", stop=reply.stop.value)
+        return Answer(reply=reply, receipt=receipt)
+
+    async def _stream_judged(self, prepared: Prepared) -> LiveAnswer:
+        """Gates need the whole answer: it is fetched unstreamed, judged, and only then told as a stream."""
+        whole = replace(prepared, request=without_stream(prepared.request))
+        answer = await self._answer(whole)
+        return _Told(self.read(whole.request, answer.reply), answer.receipt)
+
+    @asynccontextmanager
+    async def _settled_on_failure(self, journey: "_Journey") -> AsyncGenerator[None, None]:
+        try:
+            _need_candidate(journey.prepared)
+            yield
+        except PolyrouteError as exc:
+            await self.settle(journey, "failed", error=exc)
+            raise
+        except asyncio.CancelledError:
+            await asyncio.shield(self.settle(journey, "cancelled"))
+            raise
+
+
+class _Journey(Struct, frozen=True, kw_only=True):
+    """A request on its way through execution."""
+
+    prepared: Prepared
+    run: Run
+    admission: Admission
+
+
+class _Told:
+    """An answer that was whole before its stream began."""
+
+    def __init__(self, response: Response, receipt: Receipt) -> None:
+        self.receipt = receipt
+        self._response = response
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        for chunk in chunks_of(self._response):
+            yield chunk
+
+
+class _Relayed:
+    """An answer passed on as it arrives."""
+
+    def __init__(self, path: RequestPath, journey: _Journey, flow: Flow) -> None:
+        self._path = path
+        self._journey = journey
+        self._flow = flow
+        self.receipt = path.receipt_so_far(journey, flow)
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        flow = self._flow
+        state: RequestState = "cancelled"
+        error: ProviderError | None = None
+        try:
+            async with aclosing(flow.chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            state = "settled"
+        except ProviderError as exc:
+            state, error = "failed", exc
+            raise
+        finally:
+            await flow.aclose()
+            self.receipt = await asyncio.shield(self._path.settle(self._journey, state, error=error))
+        assert flow.ended is not None  # the flow ended without an error
+        yield flow.ended
+
+
+def _admit(route: Route, request: Request, caller: Caller) -> None:
+    """Whether this caller may use this route at all."""
+    if caller.models is not None and request.model not in caller.models and route.name not in caller.models:
+        raise Forbidden(f"this key may not use `{request.model[:120]}`; it may use: {', '.join(sorted(caller.models))}")
+    if route.needs_review:
+        raise Unsupported(
+            f"route `{route.name}` holds answers for human review, which this version does not offer: "
+            "nothing was sent to a model",
+            field="model",
+        )
+
+
+def _fit(request: Request, route: Route) -> tuple[Request, Size, Route]:
+    """The request within the route's input limit, or on the way to the fallback that takes it."""
+    size, limit = tokens.measure(request), route.max_input_tokens
+    if limit is None or size.estimate <= limit:
+        return request, size, route
+    match route.on_too_long:
+        case "refuse":
+            raise refuse(size.estimate, limit, route.name)
+        case "truncate":
+            request = truncate(request, limit, route.name)
+            return request, tokens.measure(request), route
+        case "reroute":
+            return request, size, replace(route, strategy=Fixed(models=route.fallback), fallback=())
+
+
+def _need_candidate(prepared: Prepared) -> None:
+    if not prepared.plan.steps:
+        exclusions = prepared.draft.exclusions
+        reasons = "; ".join(f"{e.deployment}: {e.reason}" for e in exclusions) or "the route names none"
+        raise NoCandidate(f"no model can serve this request ({reasons})", exclusions)

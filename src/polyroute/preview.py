@@ -1,0 +1,58 @@
+"""The dry run: what would be decided for a request, with no model called and nothing spent."""
+
+from datetime import date
+from decimal import Decimal
+
+from msgspec import Struct
+
+from polyroute.catalog import pricing
+from polyroute.gateway import Prepared
+from polyroute.types.receipt import CandidateNote
+from polyroute.types.routing import Candidate, Evidence, Exclusion
+
+
+class Preview(Struct, frozen=True, kw_only=True):
+    complexity: str
+    score: float
+    model: str | None  # the first to be tried; None where no model can serve the request
+    reason: str
+    estimated_cost_per_1k: Decimal | None  # US dollars per 1,000 input tokens of the first model
+    estimated_cost_usd: Decimal | None
+    route: str
+    strategy: str
+    task: str | None
+    classifier: str
+    evidence: tuple[Evidence, ...]
+    input_tokens: int
+    candidates: tuple[CandidateNote, ...]
+    exclusions: tuple[Exclusion, ...]
+    plan: tuple[str, ...]
+
+
+def preview(prepared: Prepared) -> Preview:
+    draft, plan = prepared.draft, prepared.plan
+    seen = draft.classification
+    assert seen is not None  # set by the first stage
+    first = plan.steps[0].candidate if plan.steps else None
+    return Preview(
+        complexity=seen.label,
+        score=seen.score,
+        model=first.deployment.model if first else None,
+        reason=plan.reason if first else "; ".join(e.reason for e in draft.exclusions) or plan.reason,
+        estimated_cost_per_1k=_per_1k(first, draft.time.date()) if first else None,
+        estimated_cost_usd=first.expected_usd if first else None,
+        route=draft.route,
+        strategy=plan.strategy,
+        task=seen.task,
+        classifier=seen.classifier,
+        evidence=seen.evidence,
+        input_tokens=prepared.needs.input_tokens,
+        candidates=draft.candidate_notes,
+        exclusions=draft.exclusions,
+        plan=tuple(step.candidate.deployment.id for step in plan.steps),
+    )
+
+
+def _per_1k(candidate: Candidate, day: date) -> Decimal | None:
+    price = pricing.price_at(candidate.deployment.card, day)
+    return None if price is None else price.rates.input / 1000

@@ -1,0 +1,96 @@
+"""One table from error type to status, OpenAI error type and code. The dialect of the path gives the body its shape."""
+
+import math
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from polyroute import errors
+from polyroute.types.money import format_usd
+
+
+class Mapped(Struct, frozen=True, kw_only=True):
+    """An error as a door tells it."""
+
+    status: int
+    kind: str  # OpenAI's `type`
+    code: str | None
+    field: str | None
+    message: str
+    headers: Mapping[str, str]
+
+
+_TABLE: tuple[tuple[type[errors.PolyrouteError], int, str, str | None], ...] = (
+    # The first type that fits decides: subclasses come before what they extend.
+    (errors.UnknownModel, 404, "invalid_request_error", None),
+    (errors.UnknownObject, 404, "invalid_request_error", None),
+    (errors.WrongMethod, 405, "invalid_request_error", None),
+    (errors.TooLarge, 413, "invalid_request_error", None),
+    (errors.Unsupported, 501, "not_supported_error", None),
+    (errors.InvalidRequest, 400, "invalid_request_error", None),
+    (errors.Unauthenticated, 401, "authentication_error", "invalid_api_key"),
+    (errors.Forbidden, 403, "permission_error", "forbidden"),
+    (errors.RateLimited, 429, "rate_limit_error", "rate_limit_exceeded"),
+    (errors.BudgetExceeded, 402, "insufficient_quota", "budget_exceeded"),
+    (errors.PriceUnknown, 402, "insufficient_quota", "price_unknown"),
+    (errors.NoCandidate, 503, "routing_error", "no_candidate"),
+    (errors.DeadlineExceeded, 504, "timeout_error", "deadline_exceeded"),
+    (errors.GatewayBusy, 503, "overloaded_error", "overloaded"),
+    (errors.PlanExhausted, 502, "upstream_error", "all_attempts_failed"),
+    (errors.ProviderError, 502, "upstream_error", "attempt_failed"),
+    (errors.StoreError, 503, "store_error", "store_unavailable"),
+)
+_KEPT_STATUSES = range(400, 500)
+_OURS = (401, 403, 407, 408, 429)  # a provider's word on our credential or our pace, not on the request
+
+
+def map_error(error: errors.PolyrouteError) -> Mapped:
+    """How `error` is told to the caller."""
+    if isinstance(error, errors.PlanExhausted) and (kept := _callers_fault(error)) is not None:
+        return kept
+    for kind, status, name, code in _TABLE:
+        if isinstance(error, kind):
+            return Mapped(
+                status=status,
+                kind=name,
+                code=code or getattr(error, "code", None),
+                field=getattr(error, "field", None),
+                message=error.message[:2000],
+                headers=_headers(error),
+            )
+    raise TypeError(f"{type(error).__name__} has no row in the table") from error
+
+
+def _callers_fault(error: errors.PlanExhausted) -> Mapped | None:
+    """A provider's verdict on the request itself keeps its status; every other failure of the chain is ours."""
+    last = error.last
+    if last is None or last.remedy is not errors.Remedy.STOP:
+        return None
+    status = last.http_status
+    if status is None or status not in _KEPT_STATUSES or status in _OURS:
+        return None
+    return Mapped(
+        status=status,
+        kind="invalid_request_error",
+        code=last.code or "rejected_by_provider",
+        field=last.field,
+        message=last.message[:2000],
+        headers={},
+    )
+
+
+def _headers(error: errors.PolyrouteError) -> dict[str, str]:
+    match error:
+        case errors.RateLimited():
+            return {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
+        case errors.GatewayBusy():
+            return {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
+        case errors.BudgetExceeded():
+            left = max(error.limit_usd - error.spent_usd, error.limit_usd * 0)
+            return {"x-should-retry": "false", "x-polyroute-budget-remaining-usd": format_usd(left)}
+        case errors.WrongMethod():
+            return {"allow": ", ".join(error.allowed)}
+        case errors.PriceUnknown() | errors.NoCandidate():
+            return {"x-should-retry": "false"}
+        case _:
+            return {}

@@ -1,0 +1,107 @@
+"""One HTTP request and its answer, over raw ASGI."""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from polyroute.errors import InvalidRequest, TooLarge
+from polyroute.server import strict_json
+from polyroute.server.headers import Headers
+from polyroute.types.access import Caller
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+JSON = (b"content-type", b"application/json")
+EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+
+
+class CallerLeft(Exception):
+    """The connection closed before the request was whole; nobody is left to answer."""
+
+
+class Exchange:
+    """`caller` is set by the front, after authentication and before any handler runs."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, arrived_s: float, request_id: str) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.arrived_s = arrived_s
+        self.request_id = request_id
+        self.started = False
+        self.body_read = self.method not in ("POST", "PUT", "PATCH")
+        self.caller = Caller()
+        self.variables: Mapping[str, str] = {}
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Lower-case names; the last of several equal ones wins."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._scope["headers"]}
+
+    @property
+    def peer(self) -> str | None:
+        client = self._scope.get("client")
+        return client[0] if client else None
+
+    @property
+    def client_request_id(self) -> str | None:
+        """The caller's own id, where it can stand in a header of the answer."""
+        given = self.headers.get("x-request-id")
+        return given[:128] if given and given.isascii() and given.isprintable() else None
+
+    async def body(self, limit_bytes: int) -> bytes:
+        """The whole body. Raises TooLarge as soon as it is over the limit."""
+        declared = self.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit_bytes:
+            raise _too_large(limit_bytes)
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise CallerLeft
+        whole: bytes = message.get("body", b"")
+        if not message.get("more_body") and len(whole) <= limit_bytes:
+            self.body_read = True
+            return whole
+        parts, size = [whole], len(whole)
+        while message.get("more_body") and size <= limit_bytes:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise CallerLeft
+            part = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+        if size > limit_bytes:
+            raise _too_large(limit_bytes)
+        self.body_read = True
+        return b"".join(parts)
+
+    async def json(self, limit_bytes: int) -> dict[str, object]:
+        """The body as a strictly read JSON object. Raises InvalidRequest."""
+        encoding = self.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise InvalidRequest(f"content-encoding `{encoding[:40]}` is not taken: send the body as it is")
+        return strict_json.loads(await self.body(limit_bytes))
+
+    async def reply(self, status: int, body: bytes, headers: Headers, kind: tuple[bytes, bytes] = JSON) -> None:
+        self.started = True
+        length = (b"content-length", str(len(body)).encode())
+        await self._send({"type": "http.response.start", "status": status, "headers": [kind, length, *headers]})
+        await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+
+    async def start_events(self, headers: Headers) -> None:
+        self.started = True
+        fixed = [EVENTS, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        await self._send({"type": "http.response.start", "status": 200, "headers": [*fixed, *headers]})
+
+    async def send_events(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end_events(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data})
+
+
+def _too_large(limit_bytes: int) -> TooLarge:
+    return TooLarge(f"the body is over {limit_bytes // (1024 * 1024)} MB (server.max_body_mb)")

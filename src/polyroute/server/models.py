@@ -1,0 +1,95 @@
+"""The model endpoints of every dialect: parse, send along the path, answer in the same dialect."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from polyroute.errors import InvalidRequest, PolyrouteError
+from polyroute.gateway import Entry
+from polyroute.ports import Dialect
+from polyroute.server.errors import map_error
+from polyroute.server.exchange import Exchange
+from polyroute.server.headers import Headers, receipt_headers, report, standing_headers
+from polyroute.server.services import Services
+from polyroute.types.receipt import Receipt
+from polyroute.types.request import Request
+from polyroute.types.response import Ended
+from polyroute.types.routing import RequestClass
+
+_CLASSES: Mapping[str, RequestClass] = {"interactive": "interactive", "batch": "batch", "deferred": "deferred"}
+
+
+class ModelDoor(Struct, frozen=True, kw_only=True):
+    """A path where one dialect's callers ask for an answer."""
+
+    dialect: str
+
+    async def __call__(self, exchange: Exchange, services: Services) -> None:
+        dialect = services.dialects[self.dialect]
+        request = dialect.parse_request(await exchange.json(services.max_body_bytes), exchange.headers)
+        entry = entry_of(exchange, self.dialect, request.metadata)
+        if request.stream:
+            await _stream(exchange, services, dialect, request, entry)
+        else:
+            await _answer(exchange, services, dialect, request, entry)
+
+
+def entry_of(exchange: Exchange, door: str, metadata: Mapping[str, object]) -> Entry:
+    """Raises InvalidRequest where the class is none."""
+    task = exchange.headers.get("x-polyroute-task") or metadata.get("task")
+    asked = exchange.headers.get("x-polyroute-class") or metadata.get("class")
+    if asked is not None and (not isinstance(asked, str) or asked not in _CLASSES):
+        raise InvalidRequest(
+            "the class must be `interactive`, `batch` or `deferred` (x-polyroute-class or metadata.class)",
+            field="metadata.class",
+        )
+    return Entry(
+        request_id=exchange.request_id,
+        arrived_s=exchange.arrived_s,
+        door=door,
+        client_request_id=exchange.client_request_id,
+        task=task if isinstance(task, str) else None,
+        request_class=_CLASSES[asked] if asked is not None else None,
+    )
+
+
+def answer_headers(exchange: Exchange, services: Services, receipt: Receipt, *, final: bool) -> Headers:
+    headers = receipt_headers(receipt, final=final)
+    accounts, caller = services.accounts, exchange.caller
+    headers += standing_headers(
+        accounts.standings(caller, services.path.monotonic()),
+        accounts.remaining_usd(caller, None, services.utc_now()),
+    )
+    traceparent = exchange.headers.get("traceparent")
+    if traceparent is not None and len(traceparent) == 55 and traceparent.isascii():
+        headers.append((b"traceparent", traceparent.encode()))
+    return headers
+
+
+async def _answer(exchange: Exchange, services: Services, dialect: Dialect, request: Request, entry: Entry) -> None:
+    answer = await services.path.answer(request, exchange.caller, entry)
+    reply, receipt = answer.reply, answer.receipt
+    body = reply.wire
+    if body is None:
+        body = dialect.render_response(services.path.read(request, reply), request)
+    services.metrics.answered(receipt)
+    await exchange.reply(200, body, answer_headers(exchange, services, receipt, final=True))
+
+
+async def _stream(exchange: Exchange, services: Services, dialect: Dialect, request: Request, entry: Entry) -> None:
+    live = await services.path.stream(request, exchange.caller, entry)
+    writer, chunks = dialect.open_writer(request), live.chunks()
+    try:
+        await exchange.start_events(answer_headers(exchange, services, live.receipt, final=False))
+        async for chunk in chunks:
+            if isinstance(chunk, Ended):
+                await exchange.end_events(writer.end(chunk, report(live.receipt)))
+            elif data := writer.write(chunk):
+                await exchange.send_events(data)
+    except PolyrouteError as exc:
+        # The stream broke, or the books could not be closed: an honest last event in place of the end.
+        told = map_error(exc)
+        await exchange.end_events(writer.error(told.kind, told.message, told.code))
+    finally:
+        await chunks.aclose()
+        services.metrics.answered(live.receipt)

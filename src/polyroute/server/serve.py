@@ -1,0 +1,79 @@
+"""Runs the application: uvicorn with our strict protocol on uvloop, sockets of our own, a sweep for the slow."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+import uvloop
+
+from polyroute.server.app import App
+from polyroute.server.protocol import StrictProtocol, sweep
+
+_BACKLOG = 2048
+_DRAIN_S = 30
+
+OnReady = Callable[[str], Awaitable[None]]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises OSError where the address is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+async def serve(app: App, sock: socket.socket, on_ready: OnReady | None = None) -> None:
+    """Until SIGINT or SIGTERM, or until cancelled; running requests get `_DRAIN_S` seconds to end."""
+    config = uvicorn.Config(
+        app,
+        http=StrictProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_DRAIN_S,
+        backlog=_BACKLOG,
+    )
+    server = _Server(config, on_ready)
+    sweeper = asyncio.create_task(sweep(server.server_state.connections))
+    try:
+        await server.serve(sockets=[sock])
+    finally:
+        sweeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sweeper
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """`main` on a fresh uvloop."""
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_as_coroutine(main))
+
+
+async def _as_coroutine(main: Callable[[], Awaitable[None]]) -> None:
+    await main()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: OnReady | None) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_ready is not None and sockets and not self.should_exit:
+            host, port = sockets[0].getsockname()[:2]
+            await self._on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")

@@ -1,0 +1,39 @@
+"""What the endpoints act through. `wiring.py` fills it; a reload replaces it whole."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from polyroute.calls import AdHoc
+from polyroute.gateway import RequestPath
+from polyroute.ports import Dialect, Ledger
+from polyroute.state.accounts.accounts import Accounts
+from polyroute.stores.figures import Figures
+from polyroute.telemetry.metrics import Metrics
+from polyroute.types.access import Caller
+
+
+class AllFigures(Struct, frozen=True, kw_only=True):
+    models: list[Figures]
+    routes: list[Figures]
+
+
+class Services(Struct, frozen=True, kw_only=True):
+    path: RequestPath
+    dialects: Mapping[str, Dialect]
+    authenticate: Callable[[Mapping[str, str]], Caller]  # from lower-case headers; raises Unauthenticated
+    ad_hoc: AdHoc
+    accounts: Accounts
+    ledger: Ledger
+    is_ready: Callable[[], Awaitable[bool]]
+    figures: Callable[[], AllFigures]  # reads the store: call it from a thread
+    metrics: Metrics
+    new_request_id: Callable[[], str]
+    utc_now: Callable[[], datetime]
+    policy: str
+    started_at_s: int  # Unix time
+    max_body_bytes: int
+    strangers_read_metrics: bool
+    strangers_see_figures: bool
+    simulated: bool  # no model behind this gateway is a real one: screens say so

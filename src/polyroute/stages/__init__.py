@@ -1,0 +1,1 @@
+"""A request's life in six stages. Each decides purely; only execution and validation await."""

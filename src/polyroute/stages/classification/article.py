@@ -1,0 +1,22 @@
+"""The phrase-and-length heuristic, exactly as its article states it: no negation, no features.
+
+Simple: a simple phrase in a query of fewer than 20 words. Complex: a complex phrase, or more than 80 words.
+Moderate: the rest. Source: "Working Router Implementation", the multi-model routing article (docs/mission.md, M029).
+"""
+
+from polyroute.types.routing import Complexity
+
+SIMPLE_PHRASES = ("is this", "does this", "yes or no", "classify", "extract the", "what is the")
+COMPLEX_PHRASES = ("analyze", "compare", "explain why", "design", "write a", "reasoning", "evaluate")
+SIMPLE_BELOW_WORDS = 20
+COMPLEX_ABOVE_WORDS = 80
+
+
+def label(query: str) -> Complexity:
+    lowered = query.lower()
+    words = len(query.split(None, COMPLEX_ABOVE_WORDS + 1))  # more than that many need no counting
+    if words < SIMPLE_BELOW_WORDS and any(phrase in lowered for phrase in SIMPLE_PHRASES):
+        return "simple"
+    if words > COMPLEX_ABOVE_WORDS or any(phrase in lowered for phrase in COMPLEX_PHRASES):
+        return "complex"
+    return "moderate"

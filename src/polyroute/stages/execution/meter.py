@@ -1,0 +1,138 @@
+"""One request's money: held and written down before each call, settled after it.
+
+The worst case of an attempt is held against every budget it counts towards, so that what is spent and what is held
+never exceed a limit together. Where the money left allows a shorter answer than asked, the answer is clamped.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+
+from msgspec import Struct
+
+from polyroute.catalog import pricing
+from polyroute.ports import Ledger
+from polyroute.state.accounts.accounts import Accounts
+from polyroute.state.accounts.budgets import Hold
+from polyroute.types.access import Caller
+from polyroute.types.cards import Price
+from polyroute.types.money import ZERO_USD
+from polyroute.types.receipt import AttemptOpening, Opening
+from polyroute.types.routing import Candidate, Needs
+
+
+class Ticket(Struct, frozen=True, kw_only=True):
+    """Leave to make one attempt."""
+
+    attempt_id: str
+    hold: Hold
+    max_output_tokens: int | None  # what the upstream must be told; None: as the caller asked
+
+
+class RequestFacts(Struct, frozen=True, kw_only=True):
+    """What the books keep of a request from the first moment."""
+
+    request_id: str
+    client_request_id: str | None
+    caller: Caller
+    route: str
+    policy: str
+    needs: Needs
+    min_output_tokens: int = 16
+
+
+class Meter:
+    """One per request. `clamped_to` is the shortest answer any attempt was held to; None where none was."""
+
+    def __init__(
+        self, facts: RequestFacts, accounts: Accounts, ledger: Ledger, utc_now: Callable[[], datetime]
+    ) -> None:
+        self._facts = facts
+        self._accounts = accounts
+        self._ledger = ledger
+        self._utc_now = utc_now
+        self.clamped_to: int | None = None
+
+    async def begin(self, candidate: Candidate, number: int) -> Ticket:
+        """Durable when it returns. Raises BudgetExceeded, PriceUnknown or StoreError, with nothing held."""
+        facts, deployment, now = self._facts, candidate.deployment, self._utc_now()
+        worst_usd, max_output_tokens = self._affordable(candidate, now)
+        hold = self._accounts.hold(facts.caller, deployment.model, worst_usd, now)
+        attempt = AttemptOpening(
+            id=f"{facts.request_id}.{number}",
+            request_id=facts.request_id,
+            number=number,
+            deployment=deployment.id,
+            provider=deployment.provider,
+            model=deployment.model,
+            worst_usd=worst_usd,
+            opened_at=now,
+        )
+        try:
+            await self._write(attempt, number, worst_usd, now)
+        except BaseException:
+            hold.release()
+            raise
+        return Ticket(attempt_id=attempt.id, hold=hold, max_output_tokens=max_output_tokens)
+
+    def end(self, ticket: Ticket, cost_usd: Decimal | None) -> None:
+        """Frees what was held and books what was spent; without a price there is neither."""
+        ticket.hold.settle(ZERO_USD if cost_usd is None else cost_usd)
+
+    async def _write(self, attempt: AttemptOpening, number: int, worst_usd: Decimal | None, now: datetime) -> None:
+        if number:
+            await self._ledger.open_attempt(attempt)
+            return
+        facts = self._facts
+        await self._ledger.open(
+            Opening(
+                request_id=facts.request_id,
+                client_request_id=facts.client_request_id,
+                opened_at=now,
+                caller=facts.caller,
+                route=facts.route,
+                policy=facts.policy,
+                reserved_usd=worst_usd or ZERO_USD,
+                attempt=attempt,
+            )
+        )
+
+    def _affordable(self, candidate: Candidate, now: datetime) -> tuple[Decimal | None, int | None]:
+        """The worst case to hold, and the output cap that makes it one; no cap where the caller's or card's holds."""
+        facts, deployment, worst_usd = self._facts, candidate.deployment, candidate.worst_usd
+        left_usd = self._accounts.remaining_usd(facts.caller, deployment.model, now)
+        price = pricing.price_at(deployment.card, now.date())
+        if left_usd is None or worst_usd is None or price is None:
+            return worst_usd, None  # nothing to keep within, or an unknown price that the hold will refuse
+        if worst_usd <= left_usd:
+            bound_is_known = facts.needs.output_tokens or deployment.card.max_output_tokens
+            return worst_usd, None if bound_is_known else candidate.output_bound_tokens
+        tokens = _tokens_for(left_usd, candidate, facts.needs, price)
+        if tokens < facts.min_output_tokens:
+            return worst_usd, None  # the hold refuses it, and names the budget
+        self.clamped_to = min(tokens, self.clamped_to or tokens)
+        return _worst(candidate, facts.needs, tokens, price), tokens
+
+
+def _worst(candidate: Candidate, needs: Needs, output_tokens: int, price: Price) -> Decimal:
+    return pricing.worst_cost(
+        candidate.input_bound_tokens,
+        output_tokens,
+        price,
+        cache_writes=needs.caches,
+        audio="audio" in needs.modalities,
+    )
+
+
+def _tokens_for(left_usd: Decimal, candidate: Candidate, needs: Needs, price: Price) -> int:
+    """The most output tokens, up to the candidate's bound, whose worst case fits into `left_usd`."""
+    fits, too_many = 0, candidate.output_bound_tokens
+    if _worst(candidate, needs, 0, price) > left_usd:
+        return 0
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        if _worst(candidate, needs, middle, price) <= left_usd:
+            fits = middle
+        else:
+            too_many = middle
+    return fits

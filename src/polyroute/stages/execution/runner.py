@@ -1,0 +1,211 @@
+"""Carries a plan out: asks `progress.decide` what to do next, and does it.
+
+A provider's error never leaves by itself: it is an attempt on the record, and either another attempt cures it or the
+caller learns of all of them (PlanExhausted, DeadlineExceeded). Cancellation passes through; what was held is settled.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from polyroute.catalog import tokens
+from polyroute.errors import DeadlineExceeded, PlanExhausted, ProviderError, StreamInterrupted
+from polyroute.ports import Judgement, Monotonic, Provider
+from polyroute.stages.execution.attempts import AttemptLog, Trial
+from polyroute.stages.execution.meter import Meter
+from polyroute.stages.execution.progress import Accept, GiveUp, Try, decide
+from polyroute.types.cards import Deadlines
+from polyroute.types.request import Request
+from polyroute.types.response import Chunk, Ended, Reply, Response, Started, WireBytes
+from polyroute.types.routing import Plan
+
+
+class Surroundings(Struct, frozen=True, kw_only=True):
+    """What a run acts through; the same for every request."""
+
+    providers: Mapping[str, Provider]
+    monotonic: Monotonic
+    sleep: Callable[[float], Awaitable[None]]
+    jitter: Callable[[], float]  # in [0, 1)
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One request's plan, and what carrying it out needs to know."""
+
+    request: Request
+    plan: Plan
+    deadline_s: float  # monotonic
+    read: Callable[[Reply], Response]
+    judge: Callable[[Reply], Awaitable[Judgement]] | None = None
+
+
+class Run:
+    """A plan under way. `log` is whole when `answer` returns, or when the flow from `open` has ended."""
+
+    def __init__(self, order: Order, around: Surroundings, meter: Meter, log: AttemptLog) -> None:
+        self._order = order
+        self._around = around
+        self._meter = meter
+        self.log = log
+
+    async def answer(self) -> Reply:
+        """The accepted answer."""
+        reply: Reply | None = None
+        while (step := await self._next_step()) is not None:
+            reply = await self._call(step)
+        assert reply is not None  # `Accept` follows an accepted answer only
+        return reply
+
+    async def open(self) -> "Flow":
+        """A stream whose first content has arrived; from there on no other deployment takes over."""
+        while True:
+            step = await self._next_step()
+            assert step is not None  # a stream is accepted by being returned
+            flow = await self._open(step)
+            if flow is not None:
+                return flow
+
+    async def _next_step(self) -> int | None:
+        """The step to try now, its pause over; None once an answer is accepted."""
+        order, around = self._order, self._around
+        decision = decide(order.plan.steps, self.log.outcomes, time_left_s=order.deadline_s - around.monotonic())
+        match decision:
+            case Accept():
+                return None
+            case Try():
+                if decision.pause_s:
+                    await around.sleep(decision.pause_s * (1 + around.jitter() / 4))
+                return decision.step
+            case GiveUp():
+                raise self._gave_up(decision)
+            case _ as never:
+                assert_never(never)
+
+    def _gave_up(self, decision: GiveUp) -> PlanExhausted | DeadlineExceeded:
+        attempts = self.log.attempts
+        tried = "; ".join(f"{a.deployment}: {a.message or 'answer rejected'}" for a in attempts) or "nothing was tried"
+        if decision.out_of_time:
+            return DeadlineExceeded(f"the request's time ran out ({tried})", attempts)
+        return PlanExhausted(f"every attempt failed ({tried})", attempts, self.log.last_error)
+
+    async def _call(self, number: int) -> Reply | None:
+        order = self._order
+        trial = await self._begin(number)
+        judgement = None
+        try:
+            reply = await self._around.providers[trial.deployment.provider].complete(
+                order.request, trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
+            )
+            if order.judge is not None:
+                judgement = await order.judge(reply)
+        except ProviderError as exc:
+            self.log.failed(trial, exc)
+            return None
+        except asyncio.CancelledError:
+            self.log.abandoned(trial)
+            raise
+        seen = 0 if reply.usage else tokens.estimate_text(order.read(reply).text)
+        self.log.answered(
+            trial, reply.usage, seen, answered_model=reply.model, judgement=judgement, dropped=reply.dropped
+        )
+        return reply
+
+    async def _open(self, number: int) -> "Flow | None":
+        trial = await self._begin(number)
+        rest = self._around.providers[trial.deployment.provider].stream(
+            self._order.request, trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
+        )
+        opening: list[Chunk] = []
+        try:
+            async for chunk in rest:
+                opening.append(chunk)
+                if not isinstance(chunk, Started):
+                    return Flow(trial, self.log, opening, rest, self._around.monotonic)
+            raise StreamInterrupted("the provider's stream ended before it began")
+        except ProviderError as exc:
+            self.log.failed(trial, exc)
+            return None
+        except asyncio.CancelledError:
+            self.log.abandoned(trial)
+            raise
+
+    async def _begin(self, number: int) -> Trial:
+        candidate = self._order.plan.steps[number].candidate
+        ticket = await self._meter.begin(candidate, len(self.log.attempts))
+        return Trial(ticket=ticket, step=number, deployment=candidate.deployment, started_s=self._around.monotonic())
+
+    def _deadlines(self, trial: Trial) -> Deadlines:
+        deadlines = trial.deployment.deadlines
+        left_s = self._order.deadline_s - trial.started_s
+        return deadlines if left_s >= deadlines.total_s else replace(deadlines, total_s=left_s)
+
+
+class Flow:
+    """A stream under way. `ended` is set once the provider ended it properly, and only then."""
+
+    def __init__(
+        self,
+        trial: Trial,
+        log: AttemptLog,
+        opening: list[Chunk],
+        rest: AsyncGenerator[Chunk, None],
+        monotonic: Monotonic,
+    ) -> None:
+        self.trial = trial
+        self.ended: Ended | None = None
+        self._log = log
+        self._opening = opening
+        self._rest = rest
+        self._first_token_s = monotonic()
+        self._started = next((chunk for chunk in opening if isinstance(chunk, Started)), None)
+        self._seen_tokens = 0
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        return self._started.dropped if self._started else ()
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """Everything before `Ended`. Raises ProviderError where the stream breaks; the attempt is noted by then."""
+        try:
+            for chunk in self._opening:
+                if not self._ends(chunk):
+                    yield chunk
+            while self.ended is None:
+                chunk = await anext(self._rest)
+                if not self._ends(chunk):
+                    yield chunk
+        except StopAsyncIteration:
+            error = StreamInterrupted("the provider's stream stopped without its end")
+            self._log.failed(self.trial, error, self._seen_tokens)
+            raise error from None
+        except ProviderError as exc:
+            self._log.failed(self.trial, exc, self._seen_tokens)
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            self._log.abandoned(self.trial, self._seen_tokens)
+            raise
+        self._log.answered(
+            self.trial,
+            self.ended.usage,
+            self._seen_tokens,
+            answered_model=self.ended.model or (self._started.model if self._started else ""),
+            first_token_s=self._first_token_s,
+            dropped=self.dropped,
+        )
+
+    async def aclose(self) -> None:
+        """Closes the upstream."""
+        await self._rest.aclose()
+
+    def _ends(self, chunk: Chunk) -> bool:
+        if isinstance(chunk, WireBytes):
+            self._seen_tokens += chunk.data.count(b"data:")  # an event is a token, near enough
+        elif isinstance(chunk, Ended):
+            self.ended = chunk
+            return True
+        else:
+            self._seen_tokens += 1
+        return False

@@ -1,0 +1,1 @@
+"""Stage 2: which deployments can serve the request, and why each other one cannot."""

@@ -1,0 +1,62 @@
+"""Keeps the deployments that can serve a request; every other one is excluded with its reason.
+
+Unknown card facts never exclude: "not known" is not "cannot".
+"""
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from polyroute.types.cards import Deployment
+from polyroute.types.routing import Exclusion, Needs
+
+Obstacles = Callable[[Deployment], tuple[str, ...]]
+
+
+class Boundary(Struct, frozen=True, kw_only=True):
+    """Where a request may go at all; it holds in fallbacks too."""
+
+    region: str | None = None
+    private: bool = False
+
+
+class Matched(Struct, frozen=True, kw_only=True):
+    deployments: tuple[Deployment, ...]
+    exclusions: tuple[Exclusion, ...]
+
+
+def match(deployments: Iterable[Deployment], needs: Needs, boundary: Boundary, obstacles: Obstacles) -> Matched:
+    """Order is kept. `obstacles` says what the deployment's wire format cannot express of the request."""
+    kept, excluded = [], []
+    for deployment in deployments:
+        reason = _unable(deployment, needs) or _outside(deployment, boundary) or "; ".join(obstacles(deployment))
+        if reason:
+            excluded.append(Exclusion(deployment=deployment.id, model=deployment.model, reason=reason))
+        else:
+            kept.append(deployment)
+    return Matched(deployments=tuple(kept), exclusions=tuple(excluded))
+
+
+def _unable(deployment: Deployment, needs: Needs) -> str | None:
+    card = deployment.card
+    if card.modalities is not None and not needs.modalities <= card.modalities:
+        lacking = ", ".join(sorted(needs.modalities - card.modalities))
+        return f"no {lacking} input"
+    if card.capabilities is not None and not needs.capabilities <= card.capabilities:
+        lacking = ", ".join(sorted(needs.capabilities - card.capabilities))
+        return f"lacks {lacking}"
+    if card.context_tokens is not None:
+        needed = needs.input_tokens + min(needs.output_tokens or 0, card.max_output_tokens or 0)
+        if card.context_tokens < needed:
+            return f"context {card.context_tokens} < needed {needed}"
+    if card.max_output_tokens is not None and (needs.output_tokens or 0) > card.max_output_tokens:
+        return f"output limit {card.max_output_tokens} < asked {needs.output_tokens}"
+    return None
+
+
+def _outside(deployment: Deployment, boundary: Boundary) -> str | None:
+    if boundary.region is not None and deployment.region != boundary.region:
+        return f"region {deployment.region or 'not stated'}, the route is bound to {boundary.region}"
+    if boundary.private and not deployment.private:
+        return "not private, and the route is"
+    return None

@@ -1,0 +1,50 @@
+"""What a request asks of any model: input size, output size, capabilities, modalities."""
+
+from collections.abc import Iterable
+
+from polyroute.catalog.tokens import Size
+from polyroute.types.content import Audio, Document, Image, Part, ToolCall, ToolResult
+from polyroute.types.request import Request
+from polyroute.types.routing import Needs
+
+_MODALITY: dict[type, str] = {Image: "image", Document: "pdf", Audio: "audio"}
+
+
+def needs_of(request: Request, size: Size) -> Needs:
+    """`size` is the request's own, measured once."""
+    capabilities = set()
+    if request.tools:
+        capabilities.add("tools")
+    if request.output is not None:
+        capabilities.add("json" if request.output.schema is None else "json_schema")
+    if request.reasoning is not None and request.reasoning.enabled:
+        capabilities.add("thinking")
+    if request.logprobs:
+        capabilities.add("logprobs")
+    modalities = {"text"}
+    for message in request.messages:
+        for part in message.parts:
+            _look(part, modalities, capabilities)
+    return Needs(
+        input_tokens=size.estimate,
+        output_tokens=request.max_output_tokens,
+        capabilities=frozenset(capabilities),
+        modalities=frozenset(modalities),
+        caches=any(_marked(message.parts) for message in request.messages) or _marked(request.tools),
+    )
+
+
+def _marked(items: Iterable[object]) -> bool:
+    return any(getattr(item, "cache", None) is not None for item in items)
+
+
+def _look(part: Part, modalities: set[str], capabilities: set[str]) -> None:
+    modality = _MODALITY.get(type(part))
+    if modality is not None:
+        modalities.add(modality)
+    elif isinstance(part, ToolCall):
+        capabilities.add("tools")
+    elif isinstance(part, ToolResult):
+        capabilities.add("tools")
+        for inner in part.parts:
+            _look(inner, modalities, capabilities)

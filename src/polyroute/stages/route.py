@@ -1,0 +1,66 @@
+"""What a route is at run time: a name that callers send as `model`, and everything decided about it beforehand."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Literal
+
+from msgspec import Struct
+
+from polyroute.errors import UnknownModel
+from polyroute.ports import Strategy
+from polyroute.stages.matching.match import Boundary
+from polyroute.stages.selection.constraints import Constraints
+from polyroute.stages.validation.judge import Check
+from polyroute.types.cards import Deployment
+from polyroute.types.routing import Thresholds
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    name: str
+    strategy_name: str
+    strategy: Strategy
+    deployments: tuple[Deployment, ...]  # of the strategy's pool and the fallback
+    fallback: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    constraints: Constraints = Constraints()
+    thresholds: Thresholds = Thresholds()
+    boundary: Boundary = Boundary()
+    baseline: Deployment | None = None  # what savings are measured against
+    max_input_tokens: int | None = None
+    on_too_long: Literal["refuse", "truncate", "reroute"] = "refuse"
+    min_output_tokens: int = 16
+    timeout_s: float = 600.0
+    needs_review: bool = False
+    task: str | None = None  # declared for every request of this route
+
+
+class Routes:
+    """Finds what a caller's `model` means: a route, a model, provider/model, or `auto`."""
+
+    def __init__(self, routes: Mapping[str, Route], models: Mapping[str, Route], default: str | None) -> None:
+        """`models` holds a fixed route per callable model; `default` is what `auto` means."""
+        self._routes = routes
+        self._models = models
+        self._default = default
+
+    def find(self, model: str) -> Route:
+        """Raises UnknownModel with the nearest names."""
+        name = model.removeprefix("polyroute/").removeprefix("auto:")
+        found = self._routes.get(name) or self._models.get(model)
+        if found is None and model in ("auto", "polyroute/auto") and self._default is not None:
+            found = self._routes[self._default]
+        if found is None:
+            raise UnknownModel(f"the model `{model[:120]}` does not exist{self._hint(model)}")
+        return found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Routes first, then models, each in the document's order."""
+        return (*self._routes, *(name for name in self._models if name not in self._routes))
+
+    def is_route(self, name: str) -> bool:
+        return name in self._routes
+
+    def _hint(self, model: str) -> str:
+        near = get_close_matches(model[:120], self.names, n=3) if len(self.names) < 2000 else []
+        return f"; did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""

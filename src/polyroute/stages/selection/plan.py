@@ -1,0 +1,56 @@
+"""From a strategy's choice to the plan: deployments in order, with the route's fallback after them."""
+
+from collections.abc import Iterable
+
+from polyroute.ports import Choice
+from polyroute.stages.selection.constraints import Constraints, by_latency, by_price
+from polyroute.types.routing import Candidate, Plan, Step
+
+
+def make_plan(
+    strategy: str,
+    choice: Choice,
+    fallback: tuple[str, ...],
+    candidates: tuple[Candidate, ...],
+    constraints: Constraints,
+    draw: float,
+) -> Plan:
+    """Each named model becomes its candidates, weighted by `draw` in [0, 1); unnamed ones are left out."""
+    ordered: list[Candidate] = []
+    for model in dict.fromkeys((*choice.models, *fallback)):
+        ordered += _spread([c for c in candidates if c.deployment.model == model], draw)
+    reason = choice.reason
+    if constraints.request_class == "interactive":
+        ordered, moved = _within_latency_budget(ordered, constraints.latency_budget_ms)
+        if moved:
+            reason += f"; {moved} is slower than the latency budget of {constraints.latency_budget_ms:g} ms"
+    elif choice.order == "ranked" or (choice.order == "listed" and constraints.latency_budget_ms is not None):
+        ordered = by_price(ordered)
+        reason += f"; {constraints.request_class} request, so by price"
+    steps = tuple(Step(candidate=c, max_tries=c.deployment.max_tries) for c in ordered)
+    return Plan(strategy=strategy, steps=steps, reason=reason)
+
+
+def _spread(candidates: list[Candidate], draw: float) -> list[Candidate]:
+    """One deployment of a model by weight, the others after it by falling weight."""
+    if len(candidates) < 2:
+        return candidates
+    mark = draw * sum(c.deployment.weight for c in candidates)
+    first = candidates[-1]
+    for candidate in candidates:
+        mark -= candidate.deployment.weight
+        if mark < 0:
+            first = candidate
+            break
+    rest = [c for c in candidates if c is not first]
+    return [first, *sorted(rest, key=lambda c: -c.deployment.weight)]
+
+
+def _within_latency_budget(candidates: Iterable[Candidate], budget_ms: float | None) -> tuple[list[Candidate], str]:
+    """Candidates known to be too slow moved to the end, the fastest of them first; and who lost the first place."""
+    candidates = list(candidates)
+    if budget_ms is None or not candidates:
+        return candidates, ""
+    slow = [c for c in candidates if c.latency_ms is not None and c.latency_ms > budget_ms]
+    ordered = [c for c in candidates if c not in slow] + by_latency(slow)
+    return ordered, "" if ordered[0] is candidates[0] else candidates[0].deployment.model
