@@ -19,6 +19,9 @@ from polyroute import errors, ports
 from polyroute.config import document
 from polyroute.config.durations import Duration
 from polyroute.config.secret import Secret
+from polyroute.server import errors as server_errors
+from polyroute.server.later import later
+from polyroute.server.table import build_table
 
 FOLDER = Path(__file__).parent / "reference"
 _HEAD = "<!-- Made by docs/make_reference.py; change the code and run it again. -->\n"
@@ -58,6 +61,33 @@ def ports_page() -> str:
             lines += [f"\n### {node.name}.{method.name}\n", "```python", _signature(method), "```"]
             lines += _paragraphs(method)
     return "\n".join(lines) + "\n"
+
+
+def http_page() -> str:
+    lines = [
+        _HEAD,
+        "# HTTP\n",
+        "What headers and errors mean is told in [HTTP, in words](../http.md). `501` is: not in this version.\n",
+    ]
+    lines += ["| request | what | needs |", "| --- | --- | --- |"]
+    for endpoint in build_table().endpoints:
+        what = "501" if endpoint.handler is later else endpoint.summary
+        needs = {"public": "nothing", "key": "a key", "admin": "the admin key"}[endpoint.access]
+        lines.append(f"| `{endpoint.method} {endpoint.path}` | {what} | {needs} |")
+    lines += ["\n## Errors\n", "The first row that fits, by the [kind of error](errors.md).\n"]
+    lines += ["| error | status | type | code |", "| --- | --- | --- | --- |"]
+    for error, status, kind, code in _error_rows():
+        said = "its own" if code == "None" else f"`{code}`"
+        lines.append(f"| [{error}](errors.md#{error.lower()}) | {status} | `{kind}` | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def _error_rows() -> Iterator[tuple[str, str, str, str]]:
+    """The table of server/errors.py: error, status, type, code."""
+    for row in ast.walk(_source_tree(server_errors)):
+        if isinstance(row, ast.Tuple) and len(row.elts) == 4 and ast.unparse(row.elts[0]).startswith("errors."):
+            error, status, kind, code = (ast.unparse(cell).strip("'") for cell in row.elts)
+            yield error.removeprefix("errors."), status, kind, code
 
 
 def settings_page() -> str:
@@ -188,7 +218,12 @@ def _listed(title: str, items: list[str]) -> list[str]:
     return [f"\n{title}:\n", *(f"- {item}" for item in items)] if items else []
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors.md": errors_page, "ports.md": ports_page, "settings.md": settings_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "errors.md": errors_page,
+    "ports.md": ports_page,
+    "settings.md": settings_page,
+    "http.md": http_page,
+}
 
 
 def main() -> None:
