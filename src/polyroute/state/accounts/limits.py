@@ -52,7 +52,7 @@ class SlidingWindow:
         for entry in self._entries:
             excess -= entry.amount
             if excess <= 0:
-                return entry.at + self.window_s - now
+                return self.window_s - (now - entry.at)
         return self.window_s
 
     def add(self, amount: int, now: float) -> Entry:
@@ -75,7 +75,7 @@ class SlidingWindow:
 
     def standing(self, limit: int, now: float) -> Standing:
         self._forget(now)
-        reset_s = self._entries[-1].at + self.window_s - now if self._entries else 0.0
+        reset_s = self.window_s - (now - self._entries[-1].at) if self._entries else 0.0
         return Standing(limit=limit, remaining=max(limit - self._total, 0), reset_s=reset_s)
 
     def _forget(self, now: float) -> None:

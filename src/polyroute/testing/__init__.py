@@ -1,0 +1,1 @@
+"""Public fakes, and the conformance checks that every port's implementations pass, ours and anyone's."""
