@@ -6,6 +6,7 @@ Names: the client options of the OpenAI and Anthropic SDKs and LiteLLM's per-cal
 
 from collections.abc import Iterable
 
+from polyroute.dialects.addresses import is_public
 from polyroute.dialects.fields import wrong
 from polyroute.errors import InvalidRequest
 from polyroute.types.content import Inline, Link
@@ -42,4 +43,6 @@ def media_at(url: str, at: str) -> Inline | Link:
         return Inline(media_type=media_type or "text/plain", data=url[comma + 1 :])
     if scheme not in ("http:", "https:") or not url.startswith("//", len(scheme)):
         wrong(at, "an http, https or data URL", url, code="forbidden_url")
+    if not is_public(url):
+        wrong(at, "an address on the public internet", url, code="forbidden_url")
     return Link(url=url)
