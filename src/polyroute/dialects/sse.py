@@ -27,6 +27,8 @@ class EventSplitter:
                 return []
             data = bytes(self._tail)
             self._tail.clear()
+        if data.find(b"\n") == len(data) - 2 and data.endswith(b"\n"):
+            return [data]  # by far the commonest form: one whole event of one line
         blank = b"\n\n" if b"\r" not in data else None
         events: list[bytes] = []
         start = 0

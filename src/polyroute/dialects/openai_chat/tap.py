@@ -114,11 +114,12 @@ class Tap:
 
 def _is_plain(event: bytes) -> bool:
     """A chunk of content and nothing else. Quotes inside a JSON string are escaped, so no text can look like a key."""
-    return (
-        event.startswith(b'data: {"')
-        and event.endswith(b"}\n\n")
-        and b'"finish_reason":"' not in event
-        and b'"usage":{' not in event
-        and b'"error"' not in event
-        and _SPACED not in event[:40]
-    )
+    if (
+        not event.startswith(b'data: {"')
+        or not event.endswith(b"}\n\n")
+        or b'"finish_reason":"' in event
+        or event.find(_SPACED, 8, 40) > 0
+    ):
+        return False
+    # Chunk, choice and delta are objects: with no fourth there is neither a usage nor an error.
+    return event.count(b"{") == 3 or (b'"usage":{' not in event and b'"error"' not in event)
