@@ -22,11 +22,8 @@ def _obstacles(request: Request) -> Iterator[str]:
         yield f"n={request.n}: {NAME} gives one choice"
     if request.logprobs or request.top_logprobs:
         yield f"logprobs: {NAME} gives none"
-    modalities = request.extensions.get("modalities")
-    if "audio" in request.extensions or (isinstance(modalities, list) and modalities != ["text"]):
+    if any(modality != "text" for modality in request.output_modalities):
         yield f"modalities: {NAME} answers in text only"
-    if "web_search_options" in request.extensions:
-        yield f"web_search_options: not known to {NAME}"
     if any(not stop or stop.isspace() for stop in request.stop):
         yield f"stop: {NAME} takes no stop sequence of white space alone"
     for tool in request.tools:

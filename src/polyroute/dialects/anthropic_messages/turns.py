@@ -58,7 +58,7 @@ def write_turns(request: Request, dropped: list[str], *, has_mid_system: bool) -
 
 
 def _blocks(message: Message, dropped: list[str], *, is_foreign: bool) -> list[Block]:
-    if message.name is not None:
+    if message.name is not None and message.role != "tool":  # a result's call has its name
         dropped.append("name")
     blocks: list[Block] = []
     for part in message.parts:

@@ -20,12 +20,8 @@ def with_part(part: Part) -> Request:
         (replace(PLAIN, n=3), "n=3: anthropic_messages gives one choice"),
         (replace(PLAIN, logprobs=True), "logprobs: anthropic_messages gives none"),
         (
-            replace(PLAIN, extensions={"modalities": ["text", "audio"]}),
+            replace(PLAIN, output_modalities=("text", "audio")),
             "modalities: anthropic_messages answers in text only",
-        ),
-        (
-            replace(PLAIN, extensions={"web_search_options": {}}),
-            "web_search_options: not known to anthropic_messages",
         ),
         (replace(PLAIN, stop=("\n",)), "stop: anthropic_messages takes no stop sequence of white space alone"),
         (
@@ -73,7 +69,7 @@ def test_what_would_change_the_meaning_is_an_obstacle(request_: Request, reason:
     [
         PLAIN,
         replace(PLAIN, temperature=2.0, seed=1, output=OutputFormat()),
-        replace(PLAIN, extensions={"modalities": ["text"]}),
+        replace(PLAIN, output_modalities=("text",)),
         with_part(Image(media=Inline(media_type="image/jpg", data="A"))),
         with_part(Document(media=Inline(media_type="application/pdf", data="A"))),
         with_part(Document(media=Inline(media_type="text/csv", data="QUJD"))),
