@@ -1,0 +1,175 @@
+"""What an answer costs: exact amounts from usage by token class. Pure; never guesses a price.
+
+A model whose price is unknown has no cost (None), which callers flag; only rates that are all zero cost nothing.
+The price is the one of the request's own day, so old requests keep old prices. Arithmetic is exact for token
+counts below 2**63 and rates of up to nine significant digits, and rounds once, at the end.
+Tiers price the whole request, not the part above them: OpenAI, Anthropic and Google pricing pages, 2026.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import ROUND_UP, Decimal
+
+from msgspec import Struct
+
+from polyroute.types.cards import ModelCard, Price, Rates
+from polyroute.types.money import ZERO_USD, round_usd, round_usd_up
+from polyroute.types.response import Usage
+
+FREE = Rates(input=ZERO_USD, output=ZERO_USD)
+
+_PER_MILLION = Decimal("0.000001")
+_RATE = Decimal("0.000001")  # a rate worked out from something else keeps six decimals
+
+
+def price_at(card: ModelCard, when: date) -> Price | None:
+    """The price in force on `when` (a UTC date); None where it is not known."""
+    found = None
+    for price in card.prices:
+        if price.effective_from is None or price.effective_from <= when:
+            found = price
+    return found
+
+
+def is_free(price: Price) -> bool:
+    """Whether every class costs nothing: said by someone, never concluded from silence."""
+    return not price.per_request_usd and not any(
+        rate for rates in (price.rates, *(tier.rates for tier in price.tiers)) for rate in _all_of(rates)
+    )
+
+
+def cost(usage: Usage, price: Price) -> Decimal:
+    """US dollars for `usage`, to the nearest nano-dollar."""
+    rates = price.rates
+    if price.tiers:
+        total = usage.total_input_tokens
+        for tier in price.tiers:
+            if total > tier.above_input_tokens:
+                rates = tier.rates
+    amount = usage.input_tokens * rates.input + usage.output_tokens * rates.output
+    if usage.cached_input_tokens:
+        amount += usage.cached_input_tokens * (rates.input if rates.cached_input is None else rates.cached_input)
+    if usage.reasoning_tokens:
+        amount += usage.reasoning_tokens * (rates.output if rates.reasoning is None else rates.reasoning)
+    if usage.cache_write_tokens:
+        amount += usage.cache_write_tokens * _cache_write(rates)
+    if usage.cache_write_1h_tokens:
+        hour = rates.cache_write_1h
+        amount += usage.cache_write_1h_tokens * (_cache_write(rates) if hour is None else hour)
+    if usage.input_audio_tokens:
+        amount += usage.input_audio_tokens * (rates.input if rates.input_audio is None else rates.input_audio)
+    if usage.output_audio_tokens:
+        amount += usage.output_audio_tokens * (rates.output if rates.output_audio is None else rates.output_audio)
+    amount *= _PER_MILLION
+    if price.per_request_usd is not None:
+        amount += price.per_request_usd
+    return round_usd(amount)
+
+
+def expected_cost(input_tokens: int, output_tokens: int, price: Price) -> Decimal:
+    """The cost where nothing is cached, reasoned or spoken."""
+    return cost(Usage(input_tokens=input_tokens, output_tokens=output_tokens), price)
+
+
+def worst_cost(
+    input_tokens: int, max_output_tokens: int, price: Price, *, cache_writes: bool = True, audio: bool = True
+) -> Decimal:
+    """No usage within these bounds costs more, whatever its classes; rounded up.
+
+    `cache_writes` and `audio` say whether the request can cause such tokens: those classes are far dearer than text.
+    """
+    worst = ZERO_USD
+    bands = ((0, price.rates), *((tier.above_input_tokens, tier.rates) for tier in price.tiers))
+    for place, (above, rates) in enumerate(bands):
+        if place and input_tokens <= above:
+            break
+        # Just below the next tier a request may cost more than just above it.
+        longest = min(input_tokens, bands[place + 1][0]) if place + 1 < len(bands) else input_tokens
+        amount = longest * _dearest_input(rates, cache_writes=cache_writes, audio=audio)
+        worst = max(worst, amount + max_output_tokens * _dearest_output(rates, audio=audio))
+    return round_usd_up(worst * _PER_MILLION + (price.per_request_usd or ZERO_USD))
+
+
+def hosted_rates(gpu_hour_usd: Decimal, tokens_per_hour: int) -> Rates:
+    """Rates of a model on hardware of one's own: the hour's price over the tokens it really makes, rounded up.
+
+    `tokens_per_hour` is what the machine does at its usual load, idle time included: never zero marginal cost.
+    """
+    rate = (gpu_hour_usd / tokens_per_hour * 1_000_000).quantize(_RATE, ROUND_UP)
+    return Rates(input=rate, output=rate)
+
+
+class Share(Struct, frozen=True, kw_only=True):
+    """One part of a mix: how much of the traffic, at how many dollars per million tokens."""
+
+    weight: Decimal  # 60 of 60/30/10, or 0.6; any unit
+    usd_per_million: Decimal | None  # None: the price is not known
+
+
+class Blend(Struct, frozen=True, kw_only=True):
+    usd_per_million: Decimal
+    baseline_usd_per_million: Decimal
+    saved_ratio: Decimal | None  # of the baseline, signed; None where the baseline is free
+
+
+def usd_per_million(price: Price, *, output_share: Decimal = Decimal("0.25")) -> Decimal:
+    """One figure for a price: dollars per million tokens of which `output_share` (0..1) are output."""
+    return price.rates.input * (1 - output_share) + price.rates.output * output_share
+
+
+def blended_per_million(mix: Sequence[Share], baseline_usd_per_million: Decimal) -> Blend | None:
+    """What a mix costs against sending everything to the baseline; None where a used part's price is unknown.
+
+    Raises ValueError where a weight is negative or all are zero.
+    """
+    total = sum((share.weight for share in mix), ZERO_USD)
+    if total <= 0 or any(share.weight < 0 for share in mix):
+        raise ValueError("a mix needs weights that are not negative and not all zero, as in 60/30/10")
+    amount = ZERO_USD
+    for share in mix:
+        if share.weight:
+            if share.usd_per_million is None:
+                return None
+            amount += share.weight * share.usd_per_million
+    blended = round_usd(amount / total)
+    saved = (1 - blended / baseline_usd_per_million) if baseline_usd_per_million else None
+    return Blend(
+        usd_per_million=blended,
+        baseline_usd_per_million=baseline_usd_per_million,
+        saved_ratio=None if saved is None else round_usd(saved),
+    )
+
+
+def _cache_write(rates: Rates) -> Decimal:
+    return rates.input if rates.cache_write is None else rates.cache_write
+
+
+def _dearest_input(rates: Rates, *, cache_writes: bool, audio: bool) -> Decimal:
+    return max(
+        rates.input,
+        rates.cached_input or ZERO_USD,
+        (rates.cache_write or ZERO_USD) if cache_writes else ZERO_USD,
+        (rates.cache_write_1h or ZERO_USD) if cache_writes else ZERO_USD,
+        (rates.input_audio or ZERO_USD) if audio else ZERO_USD,
+    )
+
+
+def _dearest_output(rates: Rates, *, audio: bool) -> Decimal:
+    return max(rates.output, rates.reasoning or ZERO_USD, (rates.output_audio or ZERO_USD) if audio else ZERO_USD)
+
+
+def _all_of(rates: Rates) -> tuple[Decimal, ...]:
+    return tuple(
+        rate
+        for rate in (
+            rates.input,
+            rates.output,
+            rates.cached_input,
+            rates.cache_write,
+            rates.cache_write_1h,
+            rates.reasoning,
+            rates.input_audio,
+            rates.output_audio,
+        )
+        if rate is not None
+    )
