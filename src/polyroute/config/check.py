@@ -1,0 +1,284 @@
+"""Whether the parts of a typed document fit together. Pure; finds all problems, not the first only.
+
+It knows names, ranges that types cannot say, and what contradicts itself or would have no effect. Whether a provider
+answers is nobody's to know before it is asked.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from polyroute.config import singles
+from polyroute.config.document import Document, Key, Model, PerToken, Placement, Route, names
+from polyroute.config.suggest import Vocabulary
+from polyroute.config.support import CALLABLE_FAMILIES, unsupported
+from polyroute.config.targets import targets_of
+from polyroute.errors import Problem
+
+ADMIN_KEY = "POLYROUTE_ADMIN_KEY"
+MODALITIES = {"vision": "image", "image": "image", "audio": "audio", "pdf": "pdf"}  # capabilities that are inputs
+CAPABILITIES = frozenset(MODALITIES) | {
+    *("tools", "parallel_tools", "json", "json_schema", "thinking", "logprobs", "prompt_caching", "citations"),
+    *("seed", "streaming", "system", "embeddings", "audio_output", "image_output", "web_search", "code_execution"),
+}
+
+_RESERVED_MODELS = {"auto": "it is the default route's name"}
+_RESERVED_PROVIDERS = {
+    "polyroute": "`polyroute/NAME` is a route",
+    "pipeline": "`pipeline/NAME` is a pipeline",
+    "auto": "it is the default route's name",
+}
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """The names a document declares, whatever else may be wrong with what they name."""
+
+    providers: frozenset[str]
+    models: frozenset[str]
+    routes: frozenset[str]
+
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        return cls.of_sections(document.providers, document.models, document.routes)
+
+    @classmethod
+    def of_sections(cls, providers: object, models: object, routes: object) -> Self:
+        sections = (frozenset(s) if isinstance(s, dict) else frozenset() for s in (providers, models, routes))
+        return cls(**dict(zip(("providers", "models", "routes"), sections, strict=True)))
+
+
+def check(document: Document, known: Known | None = None) -> tuple[Problem, ...]:
+    """Every problem, not yet placed in a file. `known` are names beyond the document's own sound entries."""
+    return tuple(_Check(document, known or Known.of(document)).problems())
+
+
+def check_start(document: Document, env: Mapping[str, str]) -> tuple[Problem, ...]:
+    """What stops this document from being served, though it is sound: nobody could use it."""
+    if document.server.auth == "open" or document.keys or env.get(ADMIN_KEY):
+        return ()
+    message = "`auth: keys`, and there is neither a declared key nor an admin key: nobody could call"
+    fix = f"declare one under `keys`, or export {ADMIN_KEY} and make keys with `polyroute keys create`"
+    return (Problem(path="server.auth", message=message, fix=fix),)
+
+
+class _Check:
+    def __init__(self, document: Document, known: Known) -> None:
+        self._document = document
+        self._known = known
+        self._providers = Vocabulary(sorted(known.providers))
+        self._targets = Vocabulary((*document.models, *document.routes))
+        self._capabilities = Vocabulary(sorted(CAPABILITIES))
+
+    def problems(self) -> Iterator[Problem]:
+        document = self._document
+        if not (self._known.providers or self._known.models or self._known.routes):
+            fix = "`polyroute init` writes a starter document"
+            yield Problem(path="document", message="declares no providers, models or routes: nothing to serve", fix=fix)
+        yield from singles.server_problems(document.server)
+        yield from singles.store_problems(document.store)
+        for name, provider in document.providers.items():
+            yield from singles.name_problems(f"providers.{name}", name, _RESERVED_PROVIDERS)
+            yield from singles.provider_problems(f"providers.{name}", provider)
+        for name, model in document.models.items():
+            yield from singles.name_problems(f"models.{name}", name, _RESERVED_MODELS)
+            yield from self._model(f"models.{name}", model)
+        for name, route in document.routes.items():
+            yield from singles.name_problems(f"routes.{name}", name, {})
+            if name in self._known.models:
+                fix = "callers could not tell them apart: rename one"
+                yield Problem(path=f"routes.{name}", message="a model has the same name", fix=fix)
+            yield from self._route(f"routes.{name}", route)
+        yield from self._cycles()
+        for section, entries in (("pipelines", document.pipelines), ("prompts", document.prompts)):
+            for name in entries:
+                yield from singles.name_problems(f"{section}.{name}", name, {})
+        yield from self._keys(document.keys)
+        for name, value in asdict(document.limits).items():
+            if isinstance(value, Decimal):
+                yield from singles.money_problems(f"limits.{name}", value)
+        if document.telemetry.otlp is not None:
+            yield from singles.address_problems("telemetry.otlp", document.telemetry.otlp)
+        yield from unsupported(document)
+
+    # ── models ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _model(self, path: str, model: str | Model) -> Iterator[Problem]:
+        if isinstance(model, str):
+            yield from self._short_form(path, model)
+            return
+        if model.deployments and model.provider is not None:
+            fix = "put the place into the list"
+            yield Problem(path=f"{path}.provider", message="`deployments` already says where to call it", fix=fix)
+        elif not model.deployments and model.provider is None:
+            fix = "give `provider: NAME`, `deployments: […]`, or the short form provider/model"
+            yield Problem(path=path, message="says nowhere to call it", fix=fix)
+        elif model.provider is not None:
+            yield from self._provider_name(f"{path}.provider", model.provider)
+        for at, placement in enumerate(model.deployments):
+            yield from self._provider_name(f"{path}.deployments[{at}].provider", placement.provider)
+        yield from self._simulated_only(path, model)
+        if isinstance(model.price, PerToken):
+            yield from singles.price_problems(f"{path}.price", model.price)
+        for number, capability in enumerate(model.capabilities or ()):
+            if capability not in CAPABILITIES:
+                hint = self._capabilities.fix(capability)
+                message = f"`{capability}` is no capability"
+                yield Problem(path=f"{path}.capabilities[{number}]", message=message, fix=hint)
+        if model.budget is not None:
+            for name, amount in asdict(model.budget).items():
+                if amount is not None:
+                    yield from singles.money_problems(f"{path}.budget.{name}", amount)
+
+    def _short_form(self, path: str, model: str) -> Iterator[Problem]:
+        provider, slash, upstream = model.partition("/")
+        if not (provider and slash and upstream):
+            yield Problem(
+                path=path, message=f"`{model}` is not of the form provider/model", fix="as openai/gpt-4o-mini"
+            )
+        else:
+            yield from self._provider_name(path, provider)
+
+    def _provider_name(self, path: str, name: str) -> Iterator[Problem]:
+        if name not in self._known.providers and name not in self._document.providers:
+            fix = self._providers.fix(name)
+            if name in ("openai", "anthropic", "gemini"):
+                fix = f"declare it under `providers`, or export {name.upper()}_API_KEY"
+            yield Problem(path=path, message=f"there is no provider `{name}`", fix=fix)
+
+    def _simulated_only(self, path: str, model: Model) -> Iterator[Problem]:
+        places: list[tuple[str, Model | Placement]] = [(path, model)]
+        places += [(f"{path}.deployments[{number}]", placement) for number, placement in enumerate(model.deployments)]
+        for at, place in places:
+            used = [place.provider or ""] if place.provider else [placement.provider for placement in model.deployments]
+            families = {p.dialect for name in used if (p := self._document.providers.get(name))}
+            for setting in ("error_rate", "answer"):
+                if getattr(place, setting) is not None and families and "simulated" not in families:
+                    yield Problem(path=f"{at}.{setting}", message="only simulated models have it", fix="remove it")
+
+    # ── routes ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _route(self, path: str, route: Route) -> Iterator[Problem]:
+        if route.primary is not None and route.strategy is not None:
+            message = "`primary` and `strategy` both choose the model"
+            yield Problem(path=f"{path}.strategy", message=message, fix="keep one of the two")
+        elif route.primary is None and route.strategy is None:
+            yield Problem(path=path, message="says no model", fix="give `primary: MODEL` or `strategy: {use: …}`")
+        for inside, target in targets_of(route):
+            yield from self._target(f"{path}.{inside}", target)
+        if route.baseline is not None:
+            yield from self._target(f"{path}.baseline", route.baseline)
+        yield from singles.strategy_problems(f"{path}.strategy", route)
+        if route.cost_ceiling_usd is not None:
+            yield from singles.money_problems(f"{path}.cost_ceiling_usd", route.cost_ceiling_usd)
+        if route.on_too_long != "refuse" and route.max_input_tokens is None:
+            fix = "give `max_input_tokens` too"
+            yield Problem(path=f"{path}.on_too_long", message="has no effect without `max_input_tokens`", fix=fix)
+        elif route.on_too_long == "reroute" and not names(route.fallback):
+            message = "`reroute` goes to the fallback, and there is none"
+            yield Problem(path=f"{path}.on_too_long", message=message, fix="give `fallback`")
+        for at, gate in enumerate(route.gates):
+            low, high = getattr(gate, "min_chars", 0), getattr(gate, "max_chars", None)
+            if high is not None and low > high:
+                yield Problem(path=f"{path}.gates[{at}].max_chars", message=f"{high} is less than min_chars {low}")
+        yield from self._boundary(path, route)
+
+    def _target(self, path: str, target: str) -> Iterator[Problem]:
+        if target in self._known.models or target in self._known.routes:
+            yield from self._uncallable(path, target)
+            return
+        provider, slash, upstream = target.partition("/")
+        if not slash:
+            fix = self._targets.fix(target)
+            yield Problem(path=path, message=f"there is no model or route `{target}`", fix=fix)
+        elif not upstream:
+            yield Problem(path=path, message=f"`{target}` names no model", fix="as provider/model")
+        else:
+            yield from self._provider_name(path, provider)
+            yield from self._uncallable(path, target)
+
+    def _uncallable(self, path: str, target: str) -> Iterator[Problem]:
+        """A model all of whose providers speak dialects that this version does not."""
+        providers = [self._document.providers.get(name) for name in self._providers_of(target)]
+        families = sorted({provider.dialect for provider in providers if provider is not None})
+        if families and not CALLABLE_FAMILIES.intersection(families):
+            spoken = ", ".join(sorted(CALLABLE_FAMILIES))
+            message = f"this version cannot call `{target}` yet: its provider speaks {' and '.join(families)}"
+            yield Problem(path=path, message=message, fix=f"spoken here: {spoken}")
+
+    def _providers_of(self, target: str) -> list[str]:
+        model = self._document.models.get(target)
+        if isinstance(model, Model):
+            return [placement.provider for placement in model.deployments] or [model.provider or ""]
+        written = model if model is not None else target
+        return [written.partition("/")[0]] if "/" in written else []
+
+    def _boundary(self, path: str, route: Route) -> Iterator[Problem]:
+        """A route bound to a region, or to private models, needs one model that is within."""
+        if route.region is None and not route.private:
+            return
+        places = [place for _, target in targets_of(route) for place in self._places(target, set())]
+        if places and route.region is not None and not any(region == route.region for region, _ in places):
+            regions = Vocabulary(sorted({region for region, _ in places if region}))
+            message = f"none of its models is in the region `{route.region}`"
+            yield Problem(path=f"{path}.region", message=message, fix=regions.fix(route.region))
+        if places and route.private and not any(private for _, private in places):
+            fix = "say `private: true` at a provider or model that is"
+            yield Problem(path=f"{path}.private", message="none of its models is private", fix=fix)
+
+    def _places(self, target: str, seen: set[str]) -> Iterator[tuple[str | None, bool]]:
+        """Region and privacy of everything that `target` may mean."""
+        if target in self._document.routes and target not in seen:
+            seen.add(target)
+            for _, inner in targets_of(self._document.routes[target]):
+                yield from self._places(inner, seen)
+            return
+        model = self._document.models.get(target)
+        own = model if isinstance(model, Model) else None
+        placements: Iterable[Placement | None] = own.deployments if own is not None and own.deployments else (None,)
+        for name, placement in zip(self._providers_of(target), placements, strict=False):
+            provider = self._document.providers.get(name)
+            if provider is not None:
+                levels = [level for level in (placement, own) if level is not None]
+                region = next((level.region for level in levels if level.region is not None), provider.region)
+                private = next((level.private for level in levels if level.private is not None), provider.private)
+                yield region, private
+
+    def _cycles(self) -> Iterator[Problem]:
+        """Routes that lead back to themselves, each cycle told once."""
+        routes = self._document.routes
+        done: set[str] = set()
+        for start in routes:
+            trail: list[str] = []
+            pending: list[Iterator[tuple[str, str]]] = []
+            if start not in done:
+                trail, pending = [start], [targets_of(routes[start])]
+            while pending:
+                step = next(pending[-1], None)
+                if step is None:
+                    pending.pop()
+                    done.add(trail.pop())
+                elif step[1] in trail:
+                    chain = " → ".join([*trail[trail.index(step[1]) :], step[1]])
+                    yield Problem(path=f"routes.{trail[-1]}.{step[0]}", message=f"leads back to itself: {chain}")
+                elif step[1] in routes and step[1] not in done:
+                    trail.append(step[1])
+                    pending.append(targets_of(routes[step[1]]))
+
+    # ── keys ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _keys(self, keys: tuple[Key, ...]) -> Iterator[Problem]:
+        by_name: dict[str, int] = {}
+        by_value: dict[str, int] = {}
+        for at, key in enumerate(keys):
+            first = by_name.setdefault(key.name, at)
+            if first != at:
+                yield Problem(path=f"keys[{at}].name", message=f"`{key.name}` is also the name of keys[{first}]")
+            first = by_value.setdefault(key.key.reveal(), at)
+            if first != at:
+                message = f"is the same secret as keys[{first}]: nobody could tell who calls"
+                yield Problem(path=f"keys[{at}].key", message=message)
+            for number, model in enumerate(key.models or ()):
+                yield from self._target(f"keys[{at}].models[{number}]", model.removeprefix("polyroute/"))

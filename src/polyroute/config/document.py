@@ -1,0 +1,567 @@
+"""The settings: every section and field of `polyroute.yaml`, with its type, range, default and meaning.
+
+The structs are what the document may say, no more: what this version does with it is told by `support.py`, and what
+must fit together by `check.py`. Names, forms and defaults are promised in the interface's section on the document.
+The descriptions become the JSON Schema for editors and the reference of settings.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from polyroute.conditions import Condition
+from polyroute.config.durations import Duration
+from polyroute.config.secret import Secret
+from polyroute.types.routing import Precedence, RequestClass
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Count = Annotated[int, Meta(ge=1)]
+Positive = Annotated[float, Meta(gt=0.0)]
+Family = Literal["openai", "anthropic", "gemini", "bedrock", "simulated", "replay"]
+Names = str | tuple[str, ...]  # one name, or several in order
+
+
+def about(text: str) -> Meta:
+    return Meta(description=text)
+
+
+def names(written: Names | None) -> tuple[str, ...]:
+    """One name or a list of them, as a tuple."""
+    if written is None:
+        return ()
+    return (written,) if isinstance(written, str) else written
+
+
+class JsonObject(dict[str, object]):
+    """A JSON object that is passed on as it is: a schema."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A group of settings. Keys it does not have are errors."""
+
+
+class Later(Struct, frozen=True, kw_only=True):
+    """Options of something this version knows by name only; those not listed are read by the version that has it."""
+
+
+# ── the process ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class Server(Settings, frozen=True):
+    """Where the gateway listens, and whom it lets in."""
+
+    host: Annotated[str, about("Address to listen on. 0.0.0.0 is every network of the machine.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535), about("TCP port; 0 takes a free one.")] = 4000
+    workers: Annotated[Count, about("Processes that share the port.")] = 1
+    max_body_mb: Annotated[Positive, about("Largest request body, in megabytes (1,000,000 bytes); larger is 413.")] = 32
+    auth: Annotated[
+        Literal["keys", "open"],
+        about("`keys`: every caller needs a key. `open`: nobody does, on loopback addresses only."),
+    ] = "keys"
+
+
+class Store(Settings, frozen=True):
+    """What is remembered, and where."""
+
+    database: Annotated[str, about("Requests, money and keys: `sqlite:///FILE` or `postgresql://…`.")] = (
+        "sqlite:///polyroute.db"
+    )
+    shared: Annotated[str, about("What replicas share: `memory` (this process only) or `redis://…`.")] = "memory"
+    vectors: Annotated[str, about("Where vectors are searched: `embedded`, or a server's address.")] = "embedded"
+    durability: Annotated[
+        Literal["process", "power"],
+        about("`process` survives the process being killed; `power` also a power cut (fsync before each call)."),
+    ] = "process"
+
+
+class Timeouts(Settings, frozen=True):
+    """How long one attempt may take, in seconds. What is not given keeps the value of the level above."""
+
+    connect_s: Annotated[Positive | None, about("Until the connection stands. Default 5.")] = None
+    first_token_s: Annotated[Positive | None, about("Until the answer's first byte. Default 60.")] = None
+    between_tokens_s: Annotated[Positive | None, about("Between two pieces of a stream. Default 30.")] = None
+    total_s: Annotated[Positive | None, about("The whole attempt. Default 600.")] = None
+
+
+# ── providers and models ──────────────────────────────────────────────────────────────────────────────
+
+
+class Credentials(Settings, frozen=True):
+    """A key pair, where a provider signs requests with one."""
+
+    access_key: Annotated[Secret, about("The public half.")]
+    secret_key: Annotated[Secret, about("The secret half.")]
+    session_token: Annotated[Secret | None, about("Goes with temporary credentials.")] = None
+
+
+class Provider(Settings, frozen=True):
+    """A company's API, or a server of one's own: dialect, address, credentials."""
+
+    dialect: Annotated[
+        Family,
+        about("The wire format it speaks. `simulated` answers by itself; `replay` answers from recordings."),
+    ]
+    base_url: Annotated[str | None, about("What the provider's own SDK would be given: OpenAI-shaped `…/v1`.")] = None
+    api_key: Annotated[Secret | None, about("Sent to this provider only.")] = None
+    credentials: Annotated[Credentials | None, about("Bedrock: without it, the usual AWS chain.")] = None
+    headers: Annotated[dict[str, Secret], about("Further headers for every call, such as an organisation.")] = field(
+        default_factory=dict
+    )
+    region: Annotated[str | None, about("Where its models run; routes may be bound to a region.")] = None
+    private: Annotated[bool, about("Data stays in one's own hands there; routes may be bound to that.")] = False
+    recordings: Annotated[str | None, about("`replay`: the JSONL file of recorded answers.")] = None
+    max_tries: Annotated[Count, about("Attempts at one deployment before the plan moves on.")] = 2
+    timeouts: Annotated[Timeouts, about("For every model at this provider.")] = Timeouts()
+
+
+class Tier(Settings, frozen=True):
+    """Rates for the whole request once its input is longer than `above_input_tokens`. USD per million tokens."""
+
+    above_input_tokens: Annotated[Count, about("From one token more on.")]
+    input: Annotated[Decimal, about("Input tokens.")]
+    output: Annotated[Decimal, about("Output tokens.")]
+    cached_input: Annotated[Decimal | None, about("Input read from the provider's prompt cache.")] = None
+    cache_write: Annotated[Decimal | None, about("Input written to the prompt cache.")] = None
+    cache_write_1h: Annotated[Decimal | None, about("Written for an hour.")] = None
+    reasoning: Annotated[Decimal | None, about("Reasoning tokens.")] = None
+    input_audio: Annotated[Decimal | None, about("Audio input tokens.")] = None
+    output_audio: Annotated[Decimal | None, about("Audio output tokens.")] = None
+
+
+class PerToken(Settings, frozen=True):
+    """US dollars per million tokens; or what a machine costs per hour and how many tokens it makes of it."""
+
+    input: Annotated[Decimal | None, about("Input tokens.")] = None
+    output: Annotated[Decimal | None, about("Output tokens.")] = None
+    cached_input: Annotated[Decimal | None, about("Input read from the provider's prompt cache; else as input.")] = None
+    cache_write: Annotated[Decimal | None, about("Input written to the prompt cache; else as input.")] = None
+    cache_write_1h: Annotated[Decimal | None, about("Written for an hour; else as cache_write.")] = None
+    reasoning: Annotated[Decimal | None, about("Reasoning tokens; else as output.")] = None
+    input_audio: Annotated[Decimal | None, about("Audio input tokens; else as input.")] = None
+    output_audio: Annotated[Decimal | None, about("Audio output tokens; else as output.")] = None
+    tiers: Annotated[tuple[Tier, ...], about("Other rates for long inputs, by rising length.")] = ()
+    gpu_hour_usd: Annotated[Decimal | None, about("Self-hosted: the machine's price per hour.")] = None
+    tokens_per_hour: Annotated[Count | None, about("Self-hosted: tokens, read and written, it makes per hour.")] = None
+
+
+class Budget(Settings, frozen=True):
+    """The most money that may be spent per period, in US dollars."""
+
+    daily_usd: Annotated[Decimal | None, about("Per UTC day.")] = None
+    weekly_usd: Annotated[Decimal | None, about("Per ISO week, UTC.")] = None
+    monthly_usd: Annotated[Decimal | None, about("Per calendar month, UTC.")] = None
+    total_usd: Annotated[Decimal | None, about("Ever.")] = None
+
+
+class Placement(Settings, frozen=True):
+    """One place where a model can be called."""
+
+    provider: Annotated[str, about("A name from `providers`.")]
+    model: Annotated[str | None, about("The provider's own name for the model; else the document's.")] = None
+    weight: Annotated[Positive, about("Share of the model's requests, against the other deployments' weights.")] = 1.0
+    region: Annotated[str | None, about("Else the provider's.")] = None
+    private: Annotated[bool | None, about("Else the provider's.")] = None
+    max_tries: Annotated[Count | None, about("Else the provider's.")] = None
+    timeouts: Annotated[Timeouts, about("Over the provider's.")] = Timeouts()
+    latency_ms: Annotated[Positive | None, about("Typical, or simulated, time to the first token.")] = None
+    tokens_per_s: Annotated[Positive | None, about("Typical, or simulated, speed.")] = None
+    error_rate: Annotated[Share | None, about("Simulated: the share of calls that fail.")] = None
+    answer: Annotated[str | None, about("Simulated: the text; `echo` repeats the newest user text.")] = None
+
+
+class Model(Settings, frozen=True):
+    """A name that routes use. What is not said here comes from the catalogue."""
+
+    deployments: Annotated[tuple[Placement, ...], about("Where it can be called, if at several places.")] = ()
+    provider: Annotated[str | None, about("Where it can be called, if at one place.")] = None
+    model: Annotated[str | None, about("With `provider`: the provider's own name for the model.")] = None
+    region: Annotated[str | None, about("With `provider`: else the provider's.")] = None
+    private: Annotated[bool | None, about("With `provider`: else the provider's.")] = None
+    max_tries: Annotated[Count | None, about("Attempts at one deployment before the plan moves on.")] = None
+    timeouts: Annotated[Timeouts, about("Over the provider's.")] = Timeouts()
+    price: Annotated[Literal["free"] | PerToken | None, about("What it costs; `free` is a price of 0.")] = None
+    context_tokens: Annotated[Count | None, about("The longest input and output together.")] = None
+    max_output_tokens: Annotated[Count | None, about("The longest output.")] = None
+    capabilities: Annotated[
+        tuple[str, ...] | None,
+        about("All it can do beside text: tools, vision, audio, pdf, json, json_schema, thinking, logprobs, …"),
+    ] = None
+    tags: Annotated[tuple[str, ...] | None, about("What it is good for: code, long_context, …")] = None
+    quality: Annotated[Share | None, about("How good its answers are, measured or declared.")] = None
+    latency_ms: Annotated[Positive | None, about("Typical, or simulated, time to the first token.")] = None
+    tokens_per_s: Annotated[Positive | None, about("Typical, or simulated, speed.")] = None
+    error_rate: Annotated[Share | None, about("Simulated: the share of calls that fail.")] = None
+    answer: Annotated[str | None, about("Simulated: the text; `echo` repeats the newest user text.")] = None
+    budget: Annotated[Budget | None, about("The most that may be spent on it.")] = None
+
+
+# ── strategies ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Fixed(Settings, frozen=True, tag_field="use", tag="fixed"):
+    """Always the same models, in this order. A route's `primary` says the same."""
+
+    models: Annotated[tuple[str, ...], Meta(min_length=1), about("In the order of trying.")]
+
+
+class Rule(Settings, frozen=True):
+    """Where `when` holds, the request goes to `model`."""
+
+    when: Annotated[Condition, about("Everything it states must hold.")]
+    model: Annotated[str, about("Answers then.")]
+    name: Annotated[str | None, about("Shown in receipts.")] = None
+
+
+class Rules(Settings, frozen=True, tag_field="use", tag="rules"):
+    """The first rule that holds decides."""
+
+    rules: Annotated[tuple[Rule, ...], about("From the top.")]
+    default: Annotated[str, about("Where no rule holds.")]
+
+
+class Thresholds(Settings, frozen=True):
+    """Complexity scores, 0 (trivial) to 1 (hard), where the next tier begins."""
+
+    moderate: Annotated[Share, about("From here on moderate.")] = 0.34
+    complex: Annotated[Share, about("From here on complex.")] = 0.67
+
+
+class Complexity(Settings, frozen=True, tag_field="use", tag="complexity"):
+    """A model for each tier of difficulty."""
+
+    simple: Annotated[str, about("For simple requests.")]
+    moderate: Annotated[str, about("For moderate requests.")]
+    complex: Annotated[str, about("For complex requests.")]
+    thresholds: Annotated[Thresholds, about("Where the tiers begin.")] = Thresholds()
+
+
+class Task(Settings, frozen=True, tag_field="use", tag="task"):
+    """A model for each kind of task, declared by the caller or detected."""
+
+    tasks: Annotated[dict[str, str], about("Task to model.")]
+    default: Annotated[str, about("For every other task.")]
+
+
+class Cheapest(Settings, frozen=True, tag_field="use", tag="cheapest"):
+    """By rising expected cost, among those that can serve the request."""
+
+    models: Annotated[tuple[str, ...], Meta(min_length=1), about("To choose from.")]
+
+
+class Fastest(Settings, frozen=True, tag_field="use", tag="fastest"):
+    """By rising time to the first token, among those that can serve the request."""
+
+    models: Annotated[tuple[str, ...], Meta(min_length=1), about("To choose from.")]
+
+
+class Cascade(Settings, frozen=True, tag_field="use", tag="cascade"):
+    """In the order given; a gate that rejects an answer escalates to the next."""
+
+    models: Annotated[tuple[str, ...], Meta(min_length=1), about("Small to large.")]
+
+
+class Lookup(Settings, frozen=True):
+    """An answer by key."""
+
+    key: Annotated[str, about("The key, made like `text`.")]
+    table: Annotated[dict[str, str], about("Key to answer.")]
+    missing: Annotated[str | None, about("The answer for any other key; without it a model answers.")] = None
+
+
+class HttpCall(Settings, frozen=True):
+    """An answer fetched over HTTP."""
+
+    url: Annotated[str, about("Called with GET; `{name}` parts are filled in, escaped.")]
+    headers: Annotated[dict[str, Secret], about("Sent along.")] = field(default_factory=dict)
+    timeout_s: Annotated[Positive, about("Then a model answers.")] = 2.0
+
+
+class LogicAnswer(Settings, frozen=True):
+    """Where `when` holds, the answer is `text`, or looked up, or fetched: exactly one of the three."""
+
+    when: Annotated[Condition, about("Everything it states must hold.")]
+    text: Annotated[str | None, about("`{name}` is filled in from the named groups of `when.matches`.")] = None
+    lookup: Annotated[Lookup | None, about("From a table.")] = None
+    call: Annotated[HttpCall | None, about("From a service of one's own.")] = None
+
+
+class Logic(Settings, frozen=True, tag_field="use", tag="logic"):
+    """Answers without a model where plain logic can."""
+
+    answers: Annotated[tuple[LogicAnswer, ...], Meta(min_length=1), about("The first that holds answers.")]
+    otherwise: Annotated[Names, about("The models for every other request, in order.")] = ()
+
+
+class Learned(Later, frozen=True, tag_field="use", tag="learned"):
+    """A trained router predicts each model's quality and takes the cheapest that is good enough."""
+
+    models: Annotated[tuple[str, ...], about("To choose from.")]
+    artifact: Annotated[str | None, about("The trained router's file.")] = None
+    quality_loss: Annotated[Share | None, about("How much quality may be given up for cost.")] = None
+
+
+class LlmRouter(Later, frozen=True, tag_field="use", tag="llm"):
+    """A small model reads the request and names the model."""
+
+    models: Annotated[tuple[str, ...], about("To choose from.")]
+    router: Annotated[str | None, about("The model that chooses.")] = None
+
+
+class Arm(Later, frozen=True):
+    """One arm of a split."""
+
+    route: Annotated[str, about("A route.")]
+    weight: Annotated[Positive, about("Its share.")] = 1.0
+
+
+class Split(Later, frozen=True, tag_field="use", tag="split"):
+    """A trial: requests are divided among routes."""
+
+    arms: Annotated[tuple[Arm, ...], about("The routes.")]
+    sticky: Annotated[str | None, about("Who stays with one arm: `user`, `team`, …")] = None
+
+
+Strategy = (
+    Fixed | Rules | Complexity | Task | Cheapest | Fastest | Cascade | Logic | Learned | LlmRouter | Split
+)  # fmt: skip
+
+# ── gates ─────────────────────────────────────────────────────────────────────────────────────────────
+
+OnReject = Annotated[
+    Literal["escalate", "retry", "review", "block"],
+    about("What a rejected answer leads to: the next model, the same again, a person, or an error."),
+]
+
+
+class JsonGate(Settings, frozen=True, tag_field="use", tag="json"):
+    """Accepts a response whose text is JSON."""
+
+    allow_fences: Annotated[bool, about("Take it out of a Markdown fence first.")] = True
+    on_reject: OnReject = "escalate"
+
+
+class JsonSchemaGate(Settings, frozen=True, tag_field="use", tag="json_schema"):
+    """Accepts a response whose text is JSON that fits the schema."""
+
+    schema: Annotated[JsonObject, about("JSON Schema, 2020-12 unless it says otherwise.")]
+    allow_fences: Annotated[bool, about("Take it out of a Markdown fence first.")] = True
+    on_reject: OnReject = "escalate"
+
+
+class LengthGate(Settings, frozen=True, tag_field="use", tag="length"):
+    """Accepts a response whose text is neither too short nor too long."""
+
+    min_chars: Annotated[int, Meta(ge=0), about("Characters, at least.")] = 1
+    max_chars: Annotated[Count | None, about("Characters, at most.")] = None
+    on_reject: OnReject = "escalate"
+
+
+class CodeGate(Later, frozen=True, tag_field="use", tag="code"):
+    """Accepts a response whose code parses."""
+
+
+class SqlGate(Later, frozen=True, tag_field="use", tag="sql"):
+    """Accepts a response whose SQL fits a schema."""
+
+
+class AgreementGate(Later, frozen=True, tag_field="use", tag="agreement"):
+    """Accepts a response that several samples agree on."""
+
+    samples: Annotated[Count, about("How many are drawn.")] = 3
+
+
+class EntropyGate(Later, frozen=True, tag_field="use", tag="entropy"):
+    """Accepts a response the model was sure of."""
+
+    max_bits: Annotated[Positive | None, about("Mean entropy per token, at most.")] = None
+
+
+class JudgeGate(Later, frozen=True, tag_field="use", tag="judge"):
+    """Accepts a response that another model finds good."""
+
+
+class RegexGate(Later, frozen=True, tag_field="use", tag="regex"):
+    """Accepts a response that a pattern matches."""
+
+
+class LanguageGate(Later, frozen=True, tag_field="use", tag="language"):
+    """Accepts a response in the wanted language."""
+
+
+class AllGate(Later, frozen=True, tag_field="use", tag="all"):
+    """Accepts what every gate in it accepts."""
+
+
+class AnyGate(Later, frozen=True, tag_field="use", tag="any"):
+    """Accepts what one gate in it accepts."""
+
+
+class WeightedGate(Later, frozen=True, tag_field="use", tag="weighted"):
+    """Accepts what its gates find good enough together."""
+
+
+Gate = (
+    JsonGate
+    | JsonSchemaGate
+    | LengthGate
+    | CodeGate
+    | SqlGate
+    | AgreementGate
+    | EntropyGate
+    | JudgeGate
+    | RegexGate
+    | LanguageGate
+    | AllGate
+    | AnyGate
+    | WeightedGate
+)
+
+# ── routes ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Output(Settings, frozen=True):
+    """The shape every answer of a route is brought into."""
+
+    schema: Annotated[JsonObject | None, about("JSON Schema of the answer.")] = None
+    aliases: Annotated[dict[str, str], about("Names a model may use to the names callers get.")] = field(
+        default_factory=dict
+    )
+
+
+class SemanticCache(Settings, frozen=True):
+    """Answers kept for requests that mean the same."""
+
+    ttl: Annotated[Duration, about("How long they are kept.")]
+    max_wrong: Annotated[Share, about("The share of wrong hits that is tolerated.")] = 0.005
+
+
+class Cache(Settings, frozen=True):
+    """Answers kept for later requests."""
+
+    exact: Annotated[Duration | None, about("How long an answer is kept for the very same request.")] = None
+    semantic: Annotated[SemanticCache | None, about("For requests that mean the same.")] = None
+
+
+class Route(Settings, frozen=True):
+    """A name that callers send as `model`: who answers, within which limits, how good it must be.
+
+    Where a name of another route stands in place of a model's, it means that route's models, in its order; limits
+    and gates of that route are not taken over.
+    """
+
+    primary: Annotated[str | None, about("The model that answers. Instead of `strategy`.")] = None
+    fallback: Annotated[Names, about("Models that answer where the chosen one fails, in order.")] = ()
+    strategy: Annotated[Strategy | None, about("The rule that chooses the model.")] = None
+    gates: Annotated[tuple[Gate, ...], about("What an answer must pass, in order.")] = ()
+    latency_budget_ms: Annotated[Positive | None, about("Slower models come last.")] = None
+    cost_ceiling_usd: Annotated[Decimal | None, about("The most one attempt may cost, held before it is sent.")] = None
+    quality_floor: Annotated[Share | None, about("Models known to be worse are left out.")] = None
+    precedence: Annotated[Precedence, about("Who wins where no model meets both cost ceiling and quality floor.")] = (
+        "refuse"
+    )
+    max_input_tokens: Annotated[Count | None, about("The longest input this route takes.")] = None
+    on_too_long: Annotated[
+        Literal["refuse", "truncate", "reroute"],
+        about("Beyond it: 400, without the oldest messages, or to the fallback."),
+    ] = "refuse"
+    min_output_tokens: Annotated[Count, about("Where money left allows fewer output tokens than these, 402.")] = 16
+    timeout_s: Annotated[Positive, about("Until the whole request, all attempts, must be done.")] = 600.0
+    region: Annotated[str | None, about("Only deployments in this region, in fallbacks too.")] = None
+    private: Annotated[bool, about("Only private deployments, in fallbacks too.")] = False
+    task: Annotated[str | None, about("What its requests are; else the caller says so, or it is detected.")] = None
+    class_: Annotated[RequestClass, about("How urgent: batch and deferred requests go by price.")] = field(
+        default="interactive", name="class"
+    )
+    baseline: Annotated[str | None, about("The model that savings are measured against.")] = None
+    require_human_review: Annotated[bool, about("Answers are held until a person approves them.")] = False
+    prompt: Annotated[str | None, about("A prompt of the registry, as `support@3`.")] = None
+    output: Annotated[Output | None, about("The shape every answer is brought into.")] = None
+    cache: Annotated[Cache | None, about("Answers kept for later requests.")] = None
+
+
+# ── callers ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Key(Settings, frozen=True):
+    """A caller's key."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100), about("Shown in receipts.")]
+    key: Annotated[Secret, about("What the caller sends.")]
+    team: Annotated[str, Meta(min_length=1), about("Who pays.")] = "default"
+    user: Annotated[str | None, about("Who calls; else the key's name.")] = None
+    tenant: Annotated[str, Meta(min_length=1), about("Whose data must stay apart.")] = "default"
+    models: Annotated[tuple[str, ...] | None, about("Routes and models it may ask for; else all.")] = None
+
+
+class Limits(Settings, frozen=True):
+    """What every user and team may use: rates per minute, money per UTC day."""
+
+    per_user_per_minute: Annotated[Count | None, about("Requests of one user.")] = None
+    per_team_per_minute: Annotated[Count | None, about("Requests of one team.")] = None
+    per_user_tokens_per_minute: Annotated[Count | None, about("Tokens of one user.")] = None
+    per_team_tokens_per_minute: Annotated[Count | None, about("Tokens of one team.")] = None
+    per_user_daily_usd: Annotated[Decimal | None, about("Money of one user.")] = None
+    per_team_daily_usd: Annotated[Decimal | None, about("Money of one team.")] = None
+
+
+# ── the rest ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Batch(Settings, frozen=True):
+    """When work that can wait is done."""
+
+    window: Annotated[str | None, about("Hours of the day, as 22:00-06:00.")] = None
+    deadline: Annotated[Duration | None, about("At the latest after this long.")] = None
+
+
+class Telemetry(Settings, frozen=True):
+    """What is told to those who watch."""
+
+    otlp: Annotated[str | None, about("An OpenTelemetry collector's address (OTLP over HTTP).")] = None
+    prometheus: Annotated[bool, about("Offer /metrics.")] = True
+    content: Annotated[bool, about("Tell prompts and answers too.")] = False
+
+
+class Alert(Settings, frozen=True):
+    """Somebody is told when something happens."""
+
+    use: Annotated[Literal["webhook", "log"], about("How.")]
+    url: Annotated[Secret | None, about("Where to.")] = None
+    on: Annotated[tuple[str, ...], about("What: `plan_exhausted`, `fallback_share > 0.4`, `budget > 0.9`, …")] = ()
+
+
+class Classifier(Later, frozen=True):
+    """A classifier of one's own."""
+
+    use: Annotated[str, about("Its kind: `examples`, …")]
+    classes: Annotated[dict[str, tuple[str, ...]], about("Class to utterances.")] = field(default_factory=dict)
+    file: Annotated[str | None, about("JSONL rows of `{text, label}`.")] = None
+
+
+class Document(Settings, frozen=True):
+    """The whole of `polyroute.yaml`."""
+
+    include: Annotated[Names, about("Files merged into this one, relative to its folder.")] = ()
+    server: Annotated[Server, about("Where the gateway listens, and whom it lets in.")] = Server()
+    store: Annotated[Store, about("What is remembered, and where.")] = Store()
+    providers: Annotated[dict[str, Provider], about("Companies' APIs and servers of one's own, by name.")] = field(
+        default_factory=dict
+    )
+    models: Annotated[
+        dict[str, str | Model], about("Models by the name that routes use; short form `provider/model`.")
+    ] = field(default_factory=dict)
+    routes: Annotated[dict[str, Route], about("Routes by the name that callers send.")] = field(default_factory=dict)
+    keys: Annotated[tuple[Key, ...], about("Declared keys; others are made by the admin API.")] = ()
+    limits: Annotated[Limits, about("What every user and team may use.")] = Limits()
+    telemetry: Annotated[Telemetry, about("What is told to those who watch.")] = Telemetry()
+    pipelines: Annotated[dict[str, Any], about("Graphs of nodes, callable as model `pipeline/NAME`.")] = field(
+        default_factory=dict
+    )
+    prompts: Annotated[dict[str, Any], about("Prompts by name.")] = field(default_factory=dict)
+    batch: Annotated[Batch | None, about("When work that can wait is done.")] = None
+    alerts: Annotated[tuple[Alert, ...], about("Who is told of what.")] = ()
+    classifiers: Annotated[dict[str, Classifier], about("Classifiers of one's own, by name.")] = field(
+        default_factory=dict
+    )
+    economics: Annotated[dict[str, Any], about("Figures for the business side.")] = field(default_factory=dict)

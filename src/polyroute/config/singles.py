@@ -1,0 +1,155 @@
+"""Settings that are wrong by themselves: names, addresses, prices, patterns. Pure."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from ipaddress import ip_address
+
+from polyroute.conditions import Condition, pattern_problem
+from polyroute.config.document import Complexity, Logic, PerToken, Provider, Route, Rules, Server, Store, Tier
+from polyroute.config.suggest import Vocabulary
+from polyroute.errors import Problem
+
+CONTENTS = ("tools", "image", "document", "audio")  # what `when.has` may name
+
+_NAME_MARKS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:+-")
+_MAX_NAME = 128
+_MAX_USD = Decimal(1_000_000_000)
+_DATABASES = ("sqlite:///", "postgresql://")
+_HEADER_MARKS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_OWN_HEADERS = frozenset({"authorization", "x-api-key", "host", "content-length", "content-type", "transfer-encoding"})
+
+
+def name_problems(path: str, name: str, reserved: Mapping[str, str]) -> Iterator[Problem]:
+    if name in reserved:
+        yield Problem(path=path, message=f"the name `{name}` is reserved: {reserved[name]}", fix="choose another name")
+    elif "/" in name:
+        fix = "choose a name without `/`, and give provider/model as its value"
+        yield Problem(path=path, message="a name cannot hold `/`: callers write provider/model with it", fix=fix)
+    elif not name or len(name) > _MAX_NAME or not _NAME_MARKS.issuperset(name):
+        fix = "letters, digits and . _ : + - only"
+        yield Problem(path=path, message=f"{name[:_MAX_NAME]!r} cannot be a name", fix=fix)
+
+
+def server_problems(server: Server) -> Iterator[Problem]:
+    if server.auth == "open" and not _is_loopback(server.host):
+        message = f"`open` lets everybody in who reaches {server.host}"
+        yield Problem(path="server.auth", message=message, fix="`auth: keys`, or `host: 127.0.0.1`")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def store_problems(store: Store) -> Iterator[Problem]:
+    database = store.database
+    if not database.startswith(_DATABASES) or database in _DATABASES:
+        message = "is not the address of a database"
+        yield Problem(path="store.database", message=message, fix="sqlite:///FILE or postgresql://…")
+    elif database.startswith("postgresql"):
+        fix = "sqlite:///polyroute.db"
+        yield Problem(
+            path="store.database", message="has no effect yet: this version keeps its books in SQLite", fix=fix
+        )
+    if store.shared != "memory" and not store.shared.startswith(("redis://", "rediss://")):
+        yield Problem(path="store.shared", message="is neither `memory` nor redis://…", fix="memory")
+
+
+def provider_problems(path: str, provider: Provider) -> Iterator[Problem]:
+    family = provider.dialect
+    if provider.base_url is not None:
+        yield from address_problems(f"{path}.base_url", provider.base_url)
+    elif family in ("openai", "anthropic") and provider.api_key is None:
+        variable = f"{family.upper()}_API_KEY"
+        message = "the provider's own address needs a key"
+        yield Problem(path=f"{path}.api_key", message=message, fix=f"api_key: {{env: {variable}}}, or a base_url")
+    if family == "replay" and provider.recordings is None:
+        yield Problem(path=f"{path}.recordings", message="`replay` needs its file of recorded answers")
+    if family != "replay" and provider.recordings is not None:
+        yield Problem(path=f"{path}.recordings", message=f"has no effect with `dialect: {family}`", fix="remove it")
+    if family != "bedrock" and provider.credentials is not None:
+        fix = "use api_key"
+        yield Problem(path=f"{path}.credentials", message=f"has no effect with `dialect: {family}`", fix=fix)
+    for header in provider.headers:
+        if not header or not _HEADER_MARKS.issuperset(header.lower()):
+            yield Problem(path=f"{path}.headers.{header}", message=f"{header!r} is no header's name")
+        elif header.lower() in _OWN_HEADERS:
+            message = "is set by the gateway itself"
+            yield Problem(path=f"{path}.headers.{header}", message=message, fix="remove it; keys go into api_key")
+
+
+def address_problems(path: str, url: str) -> Iterator[Problem]:
+    scheme, separator, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    if scheme not in ("http", "https") or not separator or not host or not url.isprintable() or " " in url:
+        yield Problem(path=path, message="is no address", fix="as http://127.0.0.1:11434/v1")
+    elif "@" in host:
+        yield Problem(path=path, message="holds a user or password", fix="use api_key or headers")
+    elif "?" in url or "#" in url:
+        yield Problem(path=path, message="holds a query or fragment: only the root belongs here")
+
+
+def price_problems(path: str, price: PerToken) -> Iterator[Problem]:
+    by_hour = (price.gpu_hour_usd, price.tokens_per_hour)
+    by_token = (price.input, price.output)
+    if any(part is not None for part in by_hour):
+        if any(part is not None for part in by_token) or price.tiers:
+            yield Problem(path=path, message="is given both per token and per hour", fix="keep one of the two")
+        elif None in by_hour:
+            yield Problem(path=path, message="needs both `gpu_hour_usd` and `tokens_per_hour`")
+    elif None in by_token:
+        yield Problem(path=path, message="needs both `input` and `output`", fix="or write `price: free`")
+    yield from _rates(path, price)
+    last = 0
+    for at, tier in enumerate(price.tiers):
+        yield from _rates(f"{path}.tiers[{at}]", tier)
+        if tier.above_input_tokens <= last:
+            message = f"{tier.above_input_tokens} does not rise above the tier before it"
+            yield Problem(path=f"{path}.tiers[{at}].above_input_tokens", message=message)
+        last = tier.above_input_tokens
+
+
+def _rates(path: str, rates: PerToken | Tier) -> Iterator[Problem]:
+    for name in rates.__struct_fields__:
+        value = getattr(rates, name)
+        if isinstance(value, Decimal):
+            yield from money_problems(f"{path}.{name}", value)
+
+
+def money_problems(path: str, amount: Decimal) -> Iterator[Problem]:
+    if not amount.is_finite() or not 0 <= amount <= _MAX_USD:
+        yield Problem(path=path, message=f"{amount} is no amount of money", fix="0 or more, in US dollars")
+
+
+def strategy_problems(path: str, route: Route) -> Iterator[Problem]:
+    match route.strategy:
+        case Complexity(thresholds=thresholds) if thresholds.moderate > thresholds.complex:
+            message = f"{thresholds.complex} is below `moderate` {thresholds.moderate}"
+            yield Problem(path=f"{path}.thresholds.complex", message=message)
+        case Rules(rules=rules):
+            for at, rule in enumerate(rules):
+                yield from _condition(f"{path}.rules[{at}].when", rule.when)
+        case Logic(answers=answers):
+            for at, answer in enumerate(answers):
+                yield from _condition(f"{path}.answers[{at}].when", answer.when)
+                given = [part for part in (answer.text, answer.lookup, answer.call) if part is not None]
+                if len(given) != 1:
+                    fix = "give exactly one of `text`, `lookup`, `call`"
+                    yield Problem(path=f"{path}.answers[{at}]", message=f"has {len(given)} answers", fix=fix)
+                if answer.call is not None:
+                    yield from address_problems(f"{path}.answers[{at}].call.url", answer.call.url.partition("?")[0])
+        case _:
+            return
+
+
+def _condition(path: str, when: Condition) -> Iterator[Problem]:
+    if when.matches is not None and (reason := pattern_problem(when.matches)):
+        yield Problem(path=f"{path}.matches", message=f"is no pattern: {reason}")
+    for at, content in enumerate(when.has):
+        if content not in CONTENTS:
+            fix = Vocabulary(CONTENTS).fix(content)
+            yield Problem(path=f"{path}.has[{at}]", message=f"no request has `{content}`", fix=fix)
+    if when.min_words is not None and when.max_words is not None and when.min_words > when.max_words:
+        yield Problem(path=f"{path}.max_words", message=f"{when.max_words} is less than min_words {when.min_words}")

@@ -1,0 +1,57 @@
+"""What a route points at: the names in it that stand for models."""
+
+from collections.abc import Iterator
+
+from polyroute.config.document import (
+    Cascade,
+    Cheapest,
+    Complexity,
+    Fastest,
+    Fixed,
+    Learned,
+    LlmRouter,
+    Logic,
+    Route,
+    Rules,
+    Split,
+    Strategy,
+    Task,
+)
+
+
+def targets_of(route: Route) -> Iterator[tuple[str, str]]:
+    """Every target with the path inside the route where it stands, in the order of trying."""
+    if route.primary is not None:
+        yield "primary", route.primary
+    if route.strategy is not None:
+        yield from ((f"strategy.{path}", target) for path, target in _of_strategy(route.strategy))
+    yield from _listed("fallback", route.fallback)
+
+
+def _of_strategy(strategy: Strategy) -> Iterator[tuple[str, str]]:
+    match strategy:
+        case Fixed() | Cheapest() | Fastest() | Cascade() | Learned():
+            yield from _listed("models", strategy.models)
+        case LlmRouter():
+            yield from _listed("models", strategy.models)
+            if strategy.router is not None:
+                yield "router", strategy.router
+        case Complexity():
+            yield from (("simple", strategy.simple), ("moderate", strategy.moderate), ("complex", strategy.complex))
+        case Task():
+            yield from ((f"tasks.{task}", target) for task, target in strategy.tasks.items())
+            yield "default", strategy.default
+        case Rules():
+            yield from ((f"rules[{at}].model", rule.model) for at, rule in enumerate(strategy.rules))
+            yield "default", strategy.default
+        case Logic():
+            yield from _listed("otherwise", strategy.otherwise)
+        case Split():
+            yield from ((f"arms[{at}].route", arm.route) for at, arm in enumerate(strategy.arms))
+
+
+def _listed(path: str, written: str | tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(written, str):
+        yield path, written
+    else:
+        yield from ((f"{path}[{at}]", target) for at, target in enumerate(written))
