@@ -1,0 +1,25 @@
+import re
+from contextlib import closing
+from pathlib import Path
+
+from polyroute.stores.sqlite.files import open_books, split_statements
+from polyroute.stores.sqlite.queries import load_queries
+
+
+def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "books.db"
+    open_books(path, "process").close()
+    with closing(open_books(path, "power")) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_every_query_is_one_statement_that_the_schema_understands(tmp_path: Path) -> None:
+    queries = load_queries()
+    with closing(open_books(tmp_path / "books.db", "process")) as connection:
+        for name in queries.__struct_fields__:
+            statement = getattr(queries, name)
+            assert len(split_statements(statement)) == 1, name
+            numbers = [int(number) for number in re.findall(r"\?(\d+)", statement)]
+            connection.execute(f"EXPLAIN {statement}", (None,) * max(numbers, default=statement.count("?")))

@@ -1,0 +1,225 @@
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from polyroute.errors import StoreError
+from polyroute.stores.sqlite.books import Books
+from polyroute.stores.sqlite.files import Durability
+from polyroute.stores.sqlite.ledger import Recovery, SqliteLedger, open_ledger
+from polyroute.testing.stores import a_settlement, an_attempt_opening, an_opening
+from polyroute.types.access import Caller
+
+AT = datetime(2026, 3, 1, 13, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def ledger_at(path: Path, durability: Durability = "process") -> AsyncIterator[SqliteLedger]:
+    ledger = open_ledger(path, durability=durability)
+    try:
+        yield ledger
+    finally:
+        await ledger.aclose()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "books.db"
+
+
+async def test_what_was_settled_is_there_after_reopening(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        await ledger.open(an_opening("r1"))
+        await ledger.settle(a_settlement("r1"))
+    async with ledger_at(path) as ledger:
+        assert await ledger.receipt("r1") == a_settlement("r1").receipt
+
+
+async def test_an_opening_is_on_disk_before_open_returns(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        await ledger.open(an_opening("r1"))
+        with Books(path) as books:
+            assert [receipt.request_id for receipt in books.open_requests()] == ["r1"]
+
+
+async def test_writes_of_one_moment_share_a_commit(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        await ledger.open(an_opening("r0"))  # the journal exists
+        log = path.with_name(path.name + "-wal")
+        before = log.stat().st_size
+        await asyncio.gather(*(ledger.open(an_opening(f"r{number}")) for number in range(1, 101)))
+        pages = (log.stat().st_size - before) / 2072
+        assert pages < 60, "a hundred commits would write at least a hundred pages"
+
+
+async def test_what_a_dead_process_left_open_is_booked_at_its_reservation(path: Path) -> None:
+    async with ledger_at(path) as dead:
+        await dead.open(an_opening("r1"))
+        await dead.open_attempt(an_attempt_opening("r1", 1, worst_usd=Decimal("0.0000000001")))
+        await dead.open_attempt(an_attempt_opening("r1", 2, worst_usd=None))
+    async with ledger_at(path) as ledger:
+        assert await ledger.recover(AT) == Recovery(requests=1, cost_usd=Decimal("0.002000001"))
+        assert await ledger.recover(AT) == Recovery()
+        receipt = await ledger.receipt("r1")
+    assert receipt is not None
+    assert receipt.state == "recovered"
+    assert [attempt.status for attempt in receipt.attempts] == ["unknown"] * 3
+    assert [attempt.cost_usd for attempt in receipt.attempts] == [Decimal("0.002"), Decimal("0.000000001"), None]
+    assert not receipt.cost_complete
+    with Books(path) as books:
+        assert books.verify() == []
+
+
+async def test_the_requests_of_a_living_process_are_left_to_it(path: Path) -> None:
+    async with ledger_at(path) as living, ledger_at(path) as other:
+        await living.open(an_opening("r1"))
+        assert await other.recover(AT) == Recovery()
+        with Books(path) as books:
+            assert books.verify() == []
+        await living.settle(a_settlement("r1"))
+        assert await other.receipt("r1") == a_settlement("r1").receipt
+
+
+async def test_what_is_left_open_is_a_finding_until_it_is_recovered(path: Path) -> None:
+    async with ledger_at(path) as dead:
+        await dead.open(an_opening("r1"))
+    with Books(path) as books:
+        assert [finding.kind for finding in books.verify()] == ["left_open"]
+
+
+async def test_another_processs_lock_is_waited_for_without_stalling_the_loop(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            opening = asyncio.ensure_future(ledger.open(an_opening("r1")))
+            turns = 0
+            while turns < 50:
+                await asyncio.sleep(0)
+                turns += 1
+            assert not opening.done()
+            other.execute("COMMIT")
+        await opening
+        assert await ledger.receipt("r1") is not None
+
+
+async def test_two_ledgers_on_one_file_take_turns(path: Path) -> None:
+    async with ledger_at(path) as one, ledger_at(path) as other:
+        for turn in range(20):
+            await asyncio.gather(
+                *(
+                    ledger.settle(a_settlement(f"{name}-{turn}-{number}"))
+                    for name, ledger in (("one", one), ("other", other))
+                    for number in range(5)
+                )
+            )
+    with Books(path) as books:
+        assert len(list(books.entries())) == 200
+        assert books.verify() == []
+
+
+async def test_a_full_disk_is_an_error_for_its_waiters_and_passes(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        await ledger.open(an_opening("r0"))
+        connection = ledger._connection
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own disk-full
+        ids = [f"r{number}" for number in range(1, 200)]
+        outcomes = await asyncio.gather(*(ledger.open(an_opening(name)) for name in ids), return_exceptions=True)
+        assert all(isinstance(outcome, StoreError) for outcome in outcomes)
+        assert "disk is full" in str(outcomes[0])
+        connection.execute("PRAGMA max_page_count = 1000000")
+        with Books(path) as books:
+            assert [receipt.request_id for receipt in books.open_requests()] == ["r0"], "nothing half written"
+        await asyncio.gather(*(ledger.open(an_opening(name)) for name in ids))
+
+
+async def test_names_that_no_encoding_can_carry_fail_alone(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        bad = an_opening("r1", caller=Caller(user="\ud800"))
+        outcomes = await asyncio.gather(ledger.open(bad), ledger.open(an_opening("r2")), return_exceptions=True)
+        assert isinstance(outcomes[0], StoreError)
+        assert outcomes[1] is None
+
+
+async def test_sums_too_large_for_the_file_fail_alone(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        outcomes = await asyncio.gather(
+            ledger.settle(a_settlement("r1", costs=(Decimal(10) ** 11,))),
+            ledger.settle(a_settlement("r2")),
+            return_exceptions=True,
+        )
+        assert isinstance(outcomes[0], StoreError)
+        assert outcomes[1] is None
+    with Books(path) as books:
+        assert books.verify() == []
+
+
+async def test_closing_commits_what_is_queued(path: Path) -> None:
+    ledger = open_ledger(path)
+    opening = asyncio.ensure_future(ledger.open(an_opening("r1")))
+    await asyncio.sleep(0)
+    await ledger.aclose()
+    await opening
+    with pytest.raises(StoreError, match="closed"):
+        await ledger.open(an_opening("r2"))
+    with Books(path) as books:
+        assert books.receipt("r1") is not None
+
+
+def test_a_ledger_outlives_the_loop_it_was_used_in(path: Path) -> None:
+    async def open_one(name: str) -> None:
+        await ledger.open(an_opening(name))
+
+    async def leave_at_once() -> None:
+        asyncio.ensure_future(open_one("r0")).cancel()
+
+    ledger = open_ledger(path)
+    asyncio.run(leave_at_once())
+    asyncio.run(open_one("r1"))
+    asyncio.run(open_one("r2"))
+    asyncio.run(ledger.aclose())
+    with Books(path) as books:
+        assert books.receipt("r1") is not None
+        assert books.receipt("r2") is not None
+
+
+async def test_the_log_is_kept_short_by_checkpoints(path: Path) -> None:
+    ledger = open_ledger(path, log_limit_bytes=64 << 10)
+    for number in range(600):
+        await ledger.settle(a_settlement(f"r{number:04}"))
+    await asyncio.get_running_loop().run_in_executor(None, ledger._checkpoints.close)
+    assert path.stat().st_size > 64 << 10, "pages have moved to the database"
+    await ledger.aclose()
+    with Books(path) as books:
+        assert books.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        pytest.param(lambda path: path.write_bytes(b"not a database at all" * 99), "not a SQLite", id="another file"),
+        pytest.param(lambda path: path.mkdir(), "cannot be opened", id="a folder"),
+    ],
+)
+def test_what_is_no_ledger_is_an_error_with_the_way_out(path: Path, make: object, says: str) -> None:
+    assert callable(make)
+    make(path)
+    with pytest.raises(StoreError, match=says):
+        open_ledger(path)
+
+
+def test_a_missing_folder_is_an_error_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="folder exists"):
+        open_ledger(tmp_path / "nowhere" / "books.db")
+
+
+def test_books_of_a_newer_version_are_left_alone(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="newer Polyroute"):
+        open_ledger(path)
