@@ -5,6 +5,7 @@ Data: `../shared/data/conformance/cases.jsonl.gz` beside the checkout (its READM
 
 import gzip
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,66 @@ def test_a_recorded_error_is_classified(case: Case) -> None:
     assert type(error) is expected
     assert message in error.message
     assert error.http_status == case["status"]
+
+
+# ── what nobody recorded ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_request_with_one_value_gone_wrong_is_refused_or_served_and_never_breaks(seed: int) -> None:
+    draw = random.Random(seed)
+    bodies = [param.values[0]["request_body"] for param in cases()]
+    for _ in range(250):
+        body = spoiled(draw.choice(bodies), draw)
+        try:
+            request = DIALECT.parse_request(body, {})
+        except InvalidRequest as refused:
+            assert refused.field is not None, refused.message  # noqa: PT017
+            continue
+        for limit in (None, 5, 3000):
+            orjson.loads(DIALECT.render_request(request, TARGET, max_output_tokens=limit).body)
+        if not DIALECT.obstacles(without_wire(request)):
+            orjson.loads(DIALECT.render_request(without_wire(request), TARGET, max_output_tokens=None).body)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_answer_with_one_value_gone_wrong_is_read_or_a_providers_error(seed: int) -> None:
+    draw = random.Random(seed)
+    answers = [param.values[0]["response_body"] for param in cases(stream=False)]
+    streams = [events_of("".join(param.values[0]["sse_events"]).encode()) for param in cases(stream=True)]
+    request = DIALECT.parse_request({"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "q"}]}, {})
+    for _ in range(150):
+        body = orjson.dumps(spoiled(draw.choice(answers), draw))
+        with suppress(ProviderError):
+            DIALECT.skim_response(body)
+        with suppress(ProviderError):
+            DIALECT.render_response(DIALECT.parse_response(body), request)
+        events = list(draw.choice(streams))
+        place = draw.randrange(len(events))
+        events[place] = spoiled(events[place], draw)
+        stream = b"".join(b"event: x\ndata: %b\n\n" % orjson.dumps(event) for event in events)
+        for same_dialect in (True, False):
+            with suppress(ProviderError):
+                *chunks, ended = read(stream, 3, same_dialect=same_dialect)
+                assert isinstance(ended, Ended)
+                writer = DIALECT.open_writer(request)
+                assert b"".join(map(writer.write, chunks)) + writer.end(ended, {"cost_usd": "0"})
+
+
+def spoiled(value: Any, draw: random.Random) -> Any:
+    """A copy of `value` in which one value, anywhere, is gone or of another kind."""
+    copy = orjson.loads(orjson.dumps(value))
+    holders: list[Any] = [copy]
+    for holder in holders:  # grows as it is walked
+        inner = holder.values() if isinstance(holder, dict) else holder
+        holders += [item for item in inner if isinstance(item, dict | list) and item]
+    holder = draw.choice(holders)
+    key = draw.choice(list(holder) if isinstance(holder, dict) else range(len(holder)))
+    if draw.random() < 0.3:
+        del holder[key]
+    else:
+        holder[key] = draw.choice([None, 1, -1, 0.5, True, "", "x", [], {}, [1], [{}], {"type": "text"}, {"type": []}])
+    return copy
 
 
 # ── reading recordings ────────────────────────────────────────────────────────────────────────────────────

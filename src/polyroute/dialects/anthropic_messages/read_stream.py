@@ -25,7 +25,7 @@ from polyroute.types.response import (
 class ChunkReader:
     """One per attempt. Blocks that only Anthropic knows are gathered and given whole at their end."""
 
-    __slots__ = ("_delta", "_ended", "_gathered", "_inputs", "_model", "_splitter", "_started", "_usage")
+    __slots__ = ("_calls", "_delta", "_ended", "_gathered", "_inputs", "_model", "_splitter", "_started", "_usage")
 
     def __init__(self) -> None:
         self._splitter = EventSplitter()
@@ -34,6 +34,7 @@ class ChunkReader:
         self._model = ""
         self._usage: object = None
         self._delta: Block | None = None  # of message_delta: the stop reason came
+        self._calls: set[int] = set()  # parts that are tool calls
         self._gathered: dict[int, Block] = {}  # blocks without a canonical form, by part
         self._inputs: dict[int, str] = {}  # their input so far
 
@@ -105,6 +106,7 @@ class ChunkReader:
             case "redacted_thinking":
                 chunks.append(ThinkingDelta(redacted=_text(block, "data"), part=part))
             case "tool_use":
+                self._calls.add(part)
                 chunks.append(ToolCallStarted(id=_text(block, "id"), name=_text(block, "name"), part=part))
                 if given := block.get("input"):
                     chunks.append(ToolCallDelta(arguments=orjson.dumps(given).decode(), part=part))
@@ -119,6 +121,8 @@ class ChunkReader:
             case "text_delta":
                 chunks.append(TextDelta(text=_text(delta, "text"), part=part))
             case "input_json_delta":
+                if part not in self._calls:
+                    raise MalformedReply("the provider sent the input of a tool call that never began")
                 if arguments := _text(delta, "partial_json"):
                     chunks.append(ToolCallDelta(arguments=arguments, part=part))
             case "thinking_delta":

@@ -11,7 +11,7 @@ from polyroute.errors import StreamInterrupted
 from polyroute.types.response import Chunk, Ended, WireBytes
 
 _CONTENT = (b"event: content_block_", b"event:content_block_", b"event: ping")
-_SILENT_BLOCKS = frozenset({"text", "thinking"})  # their start says nothing yet
+_SILENT_BLOCKS = ("text", "thinking")  # their start says nothing yet
 _MOST_HELD = 64 * 1024  # bytes of opening events; a long one is an answer
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 

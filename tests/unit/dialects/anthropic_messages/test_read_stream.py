@@ -169,6 +169,7 @@ def test_a_cut_stream_is_interrupted(events: tuple[Any, ...]) -> None:
         {"type": "content_block_start", "content_block": {"type": "text"}},
         {"type": "content_block_start", "index": "0", "content_block": {"type": "text"}},
         {"type": "content_block_delta", "index": 0},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": "{"}},
         {"type": "message_delta"},
     ],
 )
