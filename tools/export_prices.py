@@ -145,7 +145,7 @@ def ahead(kind: str, text: str) -> str:
 
 def model_entry(model: source.ModelInfo) -> dict[str, object]:
     match: dict[str, list[str]] = {}
-    for kind, text in clauses(model.match):
+    for kind, text in dict.fromkeys(clauses(model.match)):  # case apart, the source repeats itself
         match.setdefault(kind, []).append(text)
     if match == {"names": [model.id.lower()]}:
         match = {}

@@ -76,7 +76,9 @@ def worst_cost(
 ) -> Decimal:
     """No usage within these bounds costs more, whatever its classes; rounded up.
 
-    `cache_writes` and `audio` say whether the request can cause such tokens: those classes are far dearer than text.
+    `cache_writes` says whether the request marks prefixes for caching: only those may be kept for an hour. Short
+    writes always count, since OpenAI caches unasked and charges for it from GPT-5.6 on (its prompt caching guide,
+    2026). `audio` says whether sound may go in or come out, which is far dearer than text.
     """
     worst = ZERO_USD
     bands = ((0, price.rates), *((tier.above_input_tokens, tier.rates) for tier in price.tiers))
@@ -148,7 +150,7 @@ def _dearest_input(rates: Rates, *, cache_writes: bool, audio: bool) -> Decimal:
     return max(
         rates.input,
         rates.cached_input or ZERO_USD,
-        (rates.cache_write or ZERO_USD) if cache_writes else ZERO_USD,
+        rates.cache_write or ZERO_USD,
         (rates.cache_write_1h or ZERO_USD) if cache_writes else ZERO_USD,
         (rates.input_audio or ZERO_USD) if audio else ZERO_USD,
     )

@@ -177,8 +177,8 @@ def test_prices_agree_with_their_source() -> None:
     noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
     seen = 0
     for provider in providers:
-        if CATALOGUE.card(provider.id, "") is None and not any(CATALOGUE.all(provider.id)):
-            continue
+        if not any(CATALOGUE.all(provider.id)):
+            continue  # a product that no gateway calls
         for model in provider.models:
             conditions = model.prices if isinstance(model.prices, list) else []
             if any(isinstance(item.constraint, source.TimeOfDateConstraint) for item in conditions):

@@ -143,6 +143,7 @@ def test_a_text_request_that_marks_no_cache_stays_below_its_own_worst_case(
     worst = pricing.worst_cost(inputs, outputs, price, cache_writes=False, audio=False)
     assert pricing.expected_cost(inputs, outputs, price) <= worst
     assert pricing.cost(Usage(cached_input_tokens=inputs, reasoning_tokens=outputs), price) <= worst
+    assert pricing.cost(Usage(cache_write_tokens=inputs, output_tokens=outputs), price) <= worst  # written unasked
     assert worst <= pricing.worst_cost(inputs, outputs, price)
 
 
