@@ -203,7 +203,7 @@ def test_a_recorded_error_is_classified(case: Case) -> None:
     expected: type[ProviderError] = Rejected
     if "too long" in message:
         expected = ContextTooLong
-    elif case["status"] in (401, 403) or message.startswith("model:"):
+    elif case["status"] in (401, 403):
         expected = AuthRejected
     assert type(error) is expected
     assert message in error.message

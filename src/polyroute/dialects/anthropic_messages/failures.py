@@ -1,7 +1,7 @@
 """Errors in both directions: a provider's answer or event to a ProviderError, ours to Anthropic's error body.
 
-A model that the provider does not know, and an account without credit or over its spend limit, are AuthRejected:
-it is our account that failed, no retry helps, another account may.
+An account without credit or over its spend limit is AuthRejected: no retry helps, another account may. An unknown
+model or path is Rejected, as other 4xx, but with the remedy SWITCH: the request is sound, our configuration is not.
 Source: platform.claude.com, "Errors": HTTP errors, error shapes.
 """
 
@@ -16,6 +16,7 @@ from polyroute.errors import (
     Overloaded,
     ProviderError,
     Rejected,
+    Remedy,
 )
 
 _STATUS_OF = {  # for errors that come inside a 200
@@ -58,6 +59,7 @@ _TYPE_OF_KIND = {  # OpenAI's error types, and those the gateway adds
     "overloaded_error": "overloaded_error",
     "service_unavailable": "overloaded_error",
     "service_unavailable_error": "overloaded_error",
+    "not_supported_error": "invalid_request_error",
     "server_error": "api_error",
     "api_error": "api_error",
 }
@@ -100,13 +102,15 @@ def error_object(kind: str, message: str, *, field: str | None, code: str | None
 
 def _classified(status: int, answer: object, retry_after_s: float | None) -> ProviderError:
     said, words, code = _said(answer)
-    message = f"the provider answered {status}" + (f": {said}" if said else "")
+    message = said or f"the provider answered status {status} without a readable message"
     if status in (401, 402, 403) or _any_in(_UNPAID, words):
         return AuthRejected(message, http_status=status, code=code)
     if status in (408, 409, 425, 429) or status >= 500:
         return Overloaded(message, http_status=status, retry_after_s=retry_after_s, code=code)
-    if status == 404 and (isinstance(answer, str) or _any_in(_UNKNOWN_MODEL, words)):  # or no such path at all
-        return AuthRejected(message, http_status=status, code="model_not_found")
+    if status in (404, 405, 410) and (not code or _any_in(_UNKNOWN_MODEL, words)):
+        unknown = Rejected(message, http_status=status, code="model_not_found" if code else None)
+        unknown.remedy = Remedy.SWITCH
+        return unknown
     if status < 400:
         return MalformedReply(message, http_status=status, code=code)
     if _any_in(_TOO_LONG, words):

@@ -36,9 +36,8 @@ def error_body(kind: str, message: str, **more: object) -> bytes:
         (401, error_body("authentication_error", "invalid x-api-key"), AuthRejected),
         (402, error_body("billing_error", "pay"), AuthRejected),
         (403, error_body("permission_error", "no"), AuthRejected),
-        (404, error_body("not_found_error", "model: claude-sonet"), AuthRejected),
+        (404, error_body("not_found_error", "model: claude-sonet"), Rejected),
         (404, error_body("not_found_error", "File not found: file_1"), Rejected),
-        (404, b"<html>nginx</html>", AuthRejected),
         (413, error_body("request_too_large", "Request exceeds the maximum size"), Rejected),
         (422, b"{}", Rejected),
         (408, b"", Overloaded),
@@ -65,6 +64,19 @@ def test_classify_error(status: int, body: bytes, expected: type[ProviderError])
 
 
 @pytest.mark.parametrize(
+    ("body", "remedy"),
+    [
+        (error_body("not_found_error", "model: claude-sonet"), Remedy.SWITCH),
+        (b"<html>nginx</html>", Remedy.SWITCH),
+        (error_body("not_found_error", "File not found: file_1"), Remedy.STOP),
+    ],
+)
+def test_another_deployment_may_know_what_this_one_does_not(body: bytes, remedy: Remedy) -> None:
+    error = classify_error(404, body, None)
+    assert (type(error), error.remedy) == (Rejected, remedy)
+
+
+@pytest.mark.parametrize(
     "body", [b"null", b"[]", b"3", b'{"error":null}', b'{"error":"busy"}', b"\xff\xfe", b'{"error":{"message":3}}']
 )
 def test_no_error_body_is_too_odd(body: bytes) -> None:
@@ -73,7 +85,7 @@ def test_no_error_body_is_too_odd(body: bytes) -> None:
 
 def test_a_message_repeats_no_secret_and_no_address() -> None:
     body = error_body("api_error", "key sk-ant-api03-AbC123 failed at https://internal.example/x")
-    assert classify_error(500, body, None).message == "the provider answered 500: key [key] failed at [address]"
+    assert classify_error(500, body, None).message == "key [key] failed at [address]"
 
 
 @pytest.mark.parametrize(
@@ -107,6 +119,8 @@ def test_an_error_inside_an_answer_is_classified_by_its_type(
         ("server_error", None, "api_error"),
         ("service_unavailable_error", None, "overloaded_error"),
         ("timeout_error", None, "timeout_error"),
+        ("not_supported_error", "not_supported", "invalid_request_error"),
+        ("upstream_error", "all_attempts_failed", "api_error"),
         ("anything else", None, "api_error"),
     ],
 )
