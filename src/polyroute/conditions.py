@@ -25,7 +25,7 @@ class Condition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     complexity: tuple[Complexity, ...] = ()
     task: tuple[str, ...] = ()
     has: tuple[str, ...] = ()  # "tools", "image", "document", "audio"
-    metadata: dict[str, str] = {}  # noqa: RUF012 - msgspec copies an empty default
+    metadata: dict[str, str] = {}
 
 
 class Sight(Struct, frozen=True, kw_only=True):

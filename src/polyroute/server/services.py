@@ -1,6 +1,6 @@
 """What the endpoints act through. `wiring.py` fills it; a reload replaces it whole."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
@@ -26,7 +26,6 @@ class Services(Struct, frozen=True, kw_only=True):
     ad_hoc: AdHoc
     accounts: Accounts
     ledger: Ledger
-    is_ready: Callable[[], Awaitable[bool]]
     figures: Callable[[], AllFigures]  # reads the store: call it from a thread
     metrics: Metrics
     new_request_id: Callable[[], str]

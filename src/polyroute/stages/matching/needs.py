@@ -30,7 +30,9 @@ def needs_of(request: Request, size: Size) -> Needs:
         output_tokens=request.max_output_tokens,
         capabilities=frozenset(capabilities),
         modalities=frozenset(modalities),
-        caches=any(_marked(message.parts) for message in request.messages) or _marked(request.tools),
+        caches="cache_control" in request.extensions  # Anthropic's mark on the whole request
+        or any(_marked(message.parts) for message in request.messages)
+        or _marked(request.tools),
     )
 
 

@@ -1,0 +1,168 @@
+"""The gateway inside your own process: `from polyroute import Gateway`.
+
+    async with Gateway("polyroute.yaml") as gateway:
+        answer = await gateway.execute(task="summarize", input=text, strategy="cascade", models=["small", "large"])
+        client = gateway.client("summarize")      # names a task; which model answers is the document's business
+        print(await client.complete("…"))
+
+The same document gives the same decisions here and over HTTP: it is the same path.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from polyroute.calls import Call, Outcome, outcome, resolve
+from polyroute.config.load import read
+from polyroute.gateway import Entry
+from polyroute.preview import Preview, preview
+from polyroute.types.access import Caller
+from polyroute.types.receipt import Receipt
+from polyroute.types.request import Request, ask
+from polyroute.types.response import Chunk, Response, TextDelta
+from polyroute.wiring.build import Built, open_gateway
+
+_LOCAL = Caller(user="python")
+
+
+class Completed(Struct, frozen=True, kw_only=True):
+    """A canonical answer and how it came about."""
+
+    response: Response
+    receipt: Receipt
+
+    @property
+    def text(self) -> str:
+        return self.response.text
+
+
+class Gateway:
+    """Opens on entering the block, or with the first call; `aclose` it then."""
+
+    def __init__(
+        self, document: str | Path | None = None, *, env: Mapping[str, str] | None = None, caller: Caller = _LOCAL
+    ) -> None:
+        """`document`: the file; None: $POLYROUTE_CONFIG, else ./polyroute.yaml. Limits are counted for `caller`."""
+        self._file = Path(document or os.environ.get("POLYROUTE_CONFIG") or "polyroute.yaml")
+        self._env = os.environ if env is None else env
+        self._caller = caller
+        self._stack = AsyncExitStack()
+        self._built: Built | None = None
+        self._opening = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await self._open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._stack.aclose()
+        self._built = None
+
+    async def execute(
+        self,
+        *,
+        input: str,  # noqa: A002 - the article's own name for it
+        task: str | None = None,
+        strategy: str | None = None,
+        models: Sequence[str] = (),
+        gates: Sequence[Mapping[str, object]] = (),
+        system: str | None = None,
+        max_output_tokens: int | None = None,
+    ) -> Outcome:
+        """Retries, falls back or escalates as the strategy says; every attempt is in the outcome, with its cost."""
+        built = await self._open()
+        call = Call(
+            input=input,
+            task=task,
+            strategy=strategy,
+            models=tuple(models),
+            gates=tuple(gates),
+            system=system,
+            max_output_tokens=max_output_tokens,
+        )
+        request, route = resolve(call, built.path.routes, built.services.ad_hoc)
+        entry = replace(_entry(built, task), route=route)
+        answer = await built.path.answer(request, self._caller, entry)
+        return outcome(built.path.read(request, answer.reply), answer.receipt)
+
+    async def complete(self, request: Request, *, task: str | None = None) -> Completed:
+        """A whole answer to a canonical request. Raises CallerError or RoutingError."""
+        built = await self._open()
+        answer = await built.path.answer(request, self._caller, _entry(built, task))
+        return Completed(response=built.path.read(request, answer.reply), receipt=answer.receipt)
+
+    async def stream(self, request: Request, *, task: str | None = None) -> AsyncGenerator[Chunk, None]:
+        """The answer's chunks as they arrive."""
+        built = await self._open()
+        live = await built.path.stream(replace(request, stream=True), self._caller, _entry(built, task))
+        async with aclosing(live.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def route(self, request: Request, *, task: str | None = None) -> Preview:
+        """The dry run: what would be decided. No model is called."""
+        built = await self._open()
+        return preview(built.path.prepare(request, self._caller, _entry(built, task)))
+
+    async def receipt(self, request_id: str) -> Receipt | None:
+        built = await self._open()
+        return await built.services.ledger.receipt(request_id)
+
+    def client(self, task: str) -> "TaskClient":
+        """For application code that names what it wants done, and no model."""
+        return TaskClient(self, task)
+
+    async def _open(self) -> Built:
+        async with self._opening:
+            if self._built is None:
+                self._built = await self._stack.enter_async_context(
+                    open_gateway(read(self._file, self._env), self._env)
+                )
+            return self._built
+
+    async def _model_for(self, task: str) -> str:
+        built = await self._open()
+        return task if built.path.routes.is_route(task) else "auto"
+
+
+class TaskClient:
+    """Answers for one task. Which route, strategy and model serve it is written in the document."""
+
+    def __init__(self, gateway: Gateway, task: str) -> None:
+        self._gateway = gateway
+        self.task = task
+
+    async def complete(self, prompt: str, *, system: str | None = None, max_output_tokens: int | None = None) -> str:
+        """The answer's text."""
+        return (await self.ask(prompt, system=system, max_output_tokens=max_output_tokens)).text
+
+    async def ask(self, prompt: str, *, system: str | None = None, max_output_tokens: int | None = None) -> Completed:
+        """The answer with its receipt."""
+        model = await self._gateway._model_for(self.task)
+        request = ask(model, prompt, system=system, max_output_tokens=max_output_tokens)
+        return await self._gateway.complete(request, task=self.task)
+
+    async def stream(self, prompt: str, *, system: str | None = None) -> AsyncGenerator[str, None]:
+        """The answer's text as it arrives."""
+        model = await self._gateway._model_for(self.task)
+        async with aclosing(self._gateway.stream(ask(model, prompt, system=system), task=self.task)) as chunks:
+            async for chunk in chunks:
+                if isinstance(chunk, TextDelta):
+                    yield chunk.text
+
+
+def _entry(built: Built, task: str | None) -> Entry:
+    return Entry(request_id=built.services.new_request_id(), arrived_s=time.monotonic(), door="python", task=task)

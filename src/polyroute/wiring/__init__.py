@@ -1,0 +1,1 @@
+"""Builds a running gateway from a document: the only place that knows every implementation."""

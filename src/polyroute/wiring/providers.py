@@ -1,0 +1,163 @@
+"""From what a document says of providers to adapters that can be called."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from polyroute.config import document as settings
+from polyroute.config.document import Document
+from polyroute.config.resolve import simulations
+from polyroute.dialects.anthropic_messages import AnthropicMessages
+from polyroute.dialects.openai_chat import OpenAIChat
+from polyroute.errors import ConfigError, MalformedReply, Problem
+from polyroute.ports import Classifier, Dialect, Provider, Transport
+from polyroute.providers.anthropic import Anthropic
+from polyroute.providers.logic import Fetch, LogicProvider, Lookup, Rule, Service
+from polyroute.providers.openai import OpenAI
+from polyroute.providers.replay import Replay
+from polyroute.providers.simulated import Simulated, SimulatedModel
+from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
+from polyroute.wiring.routes import LOGIC
+
+_FREE = Price(rates=Rates(input=Decimal(0), output=Decimal(0)), source="no model is called")
+
+
+class Workshop(Struct, frozen=True, kw_only=True):
+    """What adapters are built with."""
+
+    document: Document
+    folder: Path  # the document's relative paths start here
+    openai_chat: OpenAIChat
+    anthropic_messages: AnthropicMessages
+    transport: Transport
+    classifier: Classifier
+
+    @property
+    def dialects(self) -> dict[str, Dialect]:
+        return {self.openai_chat.name: self.openai_chat, self.anthropic_messages.name: self.anthropic_messages}
+
+
+def build_providers(shop: Workshop) -> dict[str, Provider]:
+    """By the document's name. Raises ConfigError with every provider that cannot be built."""
+    built: dict[str, Provider] = {}
+    problems = []
+    for name, provider in shop.document.providers.items():
+        build = _BUILDERS.get(provider.dialect)
+        if build is None:
+            continue  # a family that `check` refuses wherever a route uses it
+        try:
+            built[name] = build(name, provider, shop)
+        except (ValueError, OSError) as exc:
+            problems.append(Problem(path=f"providers.{name}", message=str(exc)))
+    if problems:
+        raise ConfigError(problems)
+    for name, logic in _logic_routes(shop.document):
+        built[name] = LogicProvider(_rules(logic), shop.classifier, _fetch(shop.transport))
+    return built
+
+
+def logic_deployments(document: Document) -> dict[str, tuple[Deployment, ...]]:
+    """Plain logic stands in a plan like any model: one deployment per route that uses it."""
+    return {
+        name: (
+            Deployment(
+                id=name,
+                model=name,
+                provider=name,
+                dialect="",
+                upstream_model=LOGIC,
+                card=ModelCard(id=name, prices=(_FREE,), source="document", latency_ms=0.0),
+                private=True,
+                max_tries=1,
+            ),
+        )
+        for name, _ in _logic_routes(document)
+    }
+
+
+def _logic_routes(document: Document) -> list[tuple[str, settings.Logic]]:
+    return [
+        (f"{LOGIC}/{name}", route.strategy)
+        for name, route in document.routes.items()
+        if isinstance(route.strategy, settings.Logic)
+    ]
+
+
+def _openai(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
+    return OpenAI(
+        dialect=shop.openai_chat,
+        transport=shop.transport,
+        base_url=provider.base_url,
+        api_key=provider.api_key,
+        headers=provider.headers,
+    )
+
+
+def _anthropic(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
+    return Anthropic(
+        dialect=shop.anthropic_messages,
+        transport=shop.transport,
+        base_url=provider.base_url,
+        api_key=provider.api_key,
+        headers=provider.headers,
+    )
+
+
+def _simulated(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
+    return Simulated(
+        models={
+            deployment_id: msgspec.convert(
+                {setting: value for setting, value in asdict(given).items() if value is not None}, SimulatedModel
+            )
+            for deployment_id, given in simulations(shop.document).items()
+        }
+    )
+
+
+def _replay(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
+    return Replay(recordings=shop.folder / (provider.recordings or ""))
+
+
+_BUILDERS: dict[str, Callable[[str, settings.Provider, Workshop], Provider]] = {
+    "openai": _openai,
+    "anthropic": _anthropic,
+    "simulated": _simulated,
+    "replay": _replay,
+}
+
+
+def _rules(logic: settings.Logic) -> tuple[Rule, ...]:
+    rules = []
+    for answer in logic.answers:
+        if answer.lookup is not None:
+            found = answer.lookup
+            rules.append(Rule(when=answer.when, answer=Lookup(key=found.key, table=found.table, missing=found.missing)))
+        elif answer.call is not None:
+            headers = {header: secret.reveal() for header, secret in answer.call.headers.items()}
+            service = Service(url=answer.call.url, headers=headers, timeout_s=answer.call.timeout_s)
+            rules.append(Rule(when=answer.when, answer=service))
+        else:
+            rules.append(Rule(when=answer.when, answer=answer.text or ""))
+    return tuple(rules)
+
+
+def _fetch(transport: Transport) -> Fetch:
+    """A GET of a service that the document names. Raises ProviderError."""
+
+    async def fetch(url: str, headers: Mapping[str, str], timeout_s: float) -> str:
+        deadlines = Deadlines(
+            connect_s=timeout_s, first_token_s=timeout_s, between_tokens_s=timeout_s, total_s=timeout_s
+        )
+        reply = await transport.get(url, headers, deadlines)
+        try:
+            if reply.status != 200:
+                raise MalformedReply(f"the service answered with status {reply.status}")
+            return (await reply.read()).decode("utf-8", "replace")
+        finally:
+            reply.close()
+
+    return fetch

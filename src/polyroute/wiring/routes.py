@@ -1,0 +1,211 @@
+"""From what a document says of routes to what the path goes by: strategies, gates and deployments in hand."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from itertools import chain
+
+import msgspec
+from msgspec import Struct
+
+from polyroute.config import document as settings
+from polyroute.config.document import Document, names
+from polyroute.config.resolve import models_of
+from polyroute.errors import InvalidRequest, UnknownModel
+from polyroute.ports import Gate, Strategy
+from polyroute.stages.assembly.savings import dearest
+from polyroute.stages.matching.match import Boundary
+from polyroute.stages.route import Route, Routes
+from polyroute.stages.selection import strategies
+from polyroute.stages.selection.constraints import Constraints
+from polyroute.stages.validation.gates import Json, Length, MatchesSchema
+from polyroute.stages.validation.judge import Check, OnReject
+from polyroute.types.cards import Deployment
+from polyroute.types.routing import Thresholds
+
+LOGIC = "logic"  # the provider name of a route's plain-logic answers
+_ON_REJECT: Mapping[str, OnReject] = {"escalate": "escalate", "retry": "retry", "block": "block"}
+_GATES: Mapping[str, type[Json | MatchesSchema | Length]] = {
+    "json": Json,
+    "json_schema": MatchesSchema,
+    "length": Length,
+}
+_OVER_MODELS: Mapping[str, type[strategies.Fixed | strategies.Cheapest | strategies.Fastest | strategies.Cascade]] = {
+    "fixed": strategies.Fixed,
+    "cheapest": strategies.Cheapest,
+    "fastest": strategies.Fastest,
+    "cascade": strategies.Cascade,
+}
+
+
+class RouteBook(Struct, frozen=True, kw_only=True):
+    """Everything routes are built from."""
+
+    document: Document
+    deployments: Mapping[str, tuple[Deployment, ...]]  # by the document's name of the model
+    today: date
+
+    def routes(self) -> Routes:
+        built = {name: self._route(name, route) for name, route in self.document.routes.items()}
+        models = {name: self._model(name) for name in self.deployments if not name.startswith(f"{LOGIC}/")}
+        for name, deployments in self.deployments.items():
+            for deployment in deployments:
+                models.setdefault(f"{deployment.provider}/{deployment.upstream_model}", self._model(name))
+        default = "auto" if "auto" in built else next(iter(built), None)
+        return Routes(built, models, default)
+
+    def ad_hoc(
+        self, strategy: str, models: tuple[str, ...], gates: tuple[Mapping[str, object], ...], routes: Routes
+    ) -> Route:
+        """A route for one call. Raises InvalidRequest or UnknownModel."""
+        build = _OVER_MODELS.get(strategy)
+        if build is None:
+            raise InvalidRequest(
+                f"`strategy` must be one of {', '.join(f'`{name}`' for name in _OVER_MODELS)} where the call names "
+                f"its models, got {strategy[:60]!r}",
+                field="strategy",
+                code="invalid_value",
+            )
+        found = list(chain.from_iterable(routes.find(model).deployments for model in models))
+        pool = tuple(dict.fromkeys(deployment.model for deployment in found))
+        checks = tuple(_gate_of_call(gate, f"gates[{at}]") for at, gate in enumerate(gates))
+        if strategy == "cascade" and not checks:
+            checks = (Check(gate=Length()),)  # an empty answer is never good enough
+        return Route(
+            name=f"execute/{strategy}",
+            strategy_name=strategy,
+            strategy=build(models=pool),
+            deployments=tuple({deployment.id: deployment for deployment in found}.values()),
+            checks=checks,
+            baseline=dearest(tuple(found), self.today),
+        )
+
+    def _model(self, name: str) -> Route:
+        deployments = self.deployments[name]
+        return Route(
+            name=name,
+            strategy_name="fixed",
+            strategy=strategies.Fixed(models=(name,)),
+            deployments=deployments,
+            baseline=deployments[0],
+        )
+
+    def _route(self, name: str, route: settings.Route) -> Route:
+        strategy_name, strategy = self._strategy(name, route)
+        fallback = tuple(dict.fromkeys(chain.from_iterable(map(self._models, names(route.fallback)))))
+        wanted = dict.fromkeys((*strategy.pool, *fallback))
+        deployments = tuple(chain.from_iterable(self.deployments[model] for model in wanted))
+        return Route(
+            name=name,
+            strategy_name=strategy_name,
+            strategy=strategy,
+            deployments=deployments,
+            fallback=fallback,
+            checks=tuple(_gate(gate) for gate in route.gates),
+            constraints=Constraints(
+                latency_budget_ms=route.latency_budget_ms,
+                cost_ceiling_usd=route.cost_ceiling_usd,
+                quality_floor=route.quality_floor,
+                precedence=route.precedence,
+                request_class=route.class_,
+            ),
+            thresholds=_thresholds(route.strategy),
+            boundary=Boundary(region=route.region, private=route.private),
+            baseline=self._baseline(route, strategy, deployments),
+            max_input_tokens=route.max_input_tokens,
+            on_too_long=route.on_too_long,
+            min_output_tokens=route.min_output_tokens,
+            timeout_s=route.timeout_s,
+            needs_review=route.require_human_review,
+            task=route.task,
+        )
+
+    def _strategy(self, name: str, route: settings.Route) -> tuple[str, Strategy]:
+        match route.strategy:
+            case None:
+                return "fixed", strategies.Fixed(models=self._models(route.primary or ""))
+            case settings.Fixed(models=models):
+                return "fixed", strategies.Fixed(models=self._all(models))
+            case settings.Cheapest(models=models):
+                return "cheapest", strategies.Cheapest(models=self._all(models))
+            case settings.Fastest(models=models):
+                return "fastest", strategies.Fastest(models=self._all(models))
+            case settings.Cascade(models=models):
+                return "cascade", strategies.Cascade(models=self._all(models))
+            case settings.Complexity() as tiers:
+                return "complexity", strategies.Complexity(
+                    simple=self._models(tiers.simple),
+                    moderate=self._models(tiers.moderate),
+                    complex=self._models(tiers.complex),
+                )
+            case settings.Task() as by_task:
+                return "task", strategies.Task(
+                    tasks={task: self._models(target) for task, target in by_task.tasks.items()},
+                    default=self._models(by_task.default),
+                )
+            case settings.Rules() as ruled:
+                return "rules", strategies.Rules(
+                    rules=tuple(
+                        strategies.Rule(when=rule.when, models=self._models(rule.model), name=rule.name)
+                        for rule in ruled.rules
+                    ),
+                    default=self._models(ruled.default),
+                )
+            case settings.Logic() as logic:
+                return "logic", strategies.Logic(
+                    when=tuple(answer.when for answer in logic.answers),
+                    answerer=f"{LOGIC}/{name}",
+                    otherwise=self._all(names(logic.otherwise)),
+                )
+            case other:
+                raise UnknownModel(f"the strategy of route `{name}` is not one of this version: {type(other).__name__}")
+
+    def _models(self, target: str) -> tuple[str, ...]:
+        return models_of(self.document, target)
+
+    def _all(self, targets: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(chain.from_iterable(self._models(target) for target in targets)))
+
+    def _baseline(
+        self, route: settings.Route, strategy: Strategy, deployments: tuple[Deployment, ...]
+    ) -> Deployment | None:
+        """The document's own; of a fixed route its primary; else the dearest model the route may use."""
+        if route.baseline is not None:
+            return self.deployments[self._models(route.baseline)[0]][0]
+        if isinstance(strategy, strategies.Fixed):
+            return self.deployments[strategy.models[0]][0]
+        return dearest(deployments, self.today)
+
+
+def _thresholds(strategy: settings.Strategy | None) -> Thresholds:
+    if isinstance(strategy, settings.Complexity):
+        return Thresholds(moderate=strategy.thresholds.moderate, complex=strategy.thresholds.complex)
+    return Thresholds()
+
+
+def _gate(gate: settings.Gate) -> Check:
+    built: Gate
+    match gate:
+        case settings.JsonGate():
+            built = Json(allow_fences=gate.allow_fences)
+        case settings.JsonSchemaGate():
+            built = MatchesSchema(schema=gate.schema, allow_fences=gate.allow_fences)
+        case settings.LengthGate():
+            built = Length(min_chars=gate.min_chars, max_chars=gate.max_chars)
+        case _:
+            raise InvalidRequest(f"the gate {type(gate).__name__} is not one of this version")
+    return Check(gate=built, on_reject=_ON_REJECT[gate.on_reject])
+
+
+def _gate_of_call(options: Mapping[str, object], at: str) -> Check:
+    """A gate that a call brings along. Raises InvalidRequest."""
+    kind = _GATES.get(str(options.get("use")))
+    if kind is None:
+        known = ", ".join(f"`{name}`" for name in _GATES)
+        raise InvalidRequest(f"`{at}.use` must be one of {known}", field=f"{at}.use", code="invalid_value")
+    try:
+        gate = msgspec.convert({name: value for name, value in options.items() if name != "use"}, kind)
+    except msgspec.ValidationError as exc:
+        raise InvalidRequest(f"`{at}`: {exc}", field=at) from None
+    if isinstance(gate, MatchesSchema) and (problem := gate.problem()):
+        raise InvalidRequest(f"`{at}.schema` is not a JSON Schema: {problem}", field=f"{at}.schema")
+    return Check(gate=gate)
