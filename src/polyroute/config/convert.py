@@ -238,7 +238,14 @@ class _Examiner:
         if isinstance(tag, str) and tag in by_tag:
             return by_tag[tag]
         known = ", ".join(f"`{name}`" for name in by_tag)
-        if tag is None:
+        misspelt = next((key for key in value if Vocabulary([tag_field]).nearest(key)), None)
+        if tag is None and misspelt is not None:
+            self._report(
+                _join(path, misspelt),
+                f"there is no setting `{misspelt}` {_inside(path)}",
+                f"did you mean `{tag_field}`?",
+            )
+        elif tag is None:
             self._report(_join(path, tag_field), f"is missing: it must be one of {known}")
         else:
             fix = Vocabulary(by_tag).fix(str(tag)) or f"known: {known}"
@@ -256,7 +263,10 @@ class _Examiner:
             fix = "put it in quotes"
         elif any(isinstance(choice, inspect.VarTupleType) for choice in choices) and isinstance(value, str):
             fix = f"write [{shown(value).strip(chr(39))}]"
-        self._report(path, f"must be {_words(kind)}, got {shown(value)}", fix)
+        # Text in place of a whole group may be a secret that slipped a level up: it is not repeated.
+        is_group = not any(_is_scalar_type(choice) for choice in choices)
+        got = "text" if is_group and isinstance(value, str) else shown(value)
+        self._report(path, f"must be {_words(kind)}, got {got}", fix)
         return _BAD
 
     def _report(self, path: str, message: str, fix: str | None = None) -> None:
@@ -357,6 +367,11 @@ def _in_range(kind: inspect.IntType | inspect.FloatType, number: Any) -> bool:
 
 def _is_scalar(value: object) -> bool:
     return isinstance(value, bool | int | Decimal)
+
+
+def _is_scalar_type(kind: inspect.Type) -> bool:
+    numeric = inspect.IntType | inspect.FloatType | inspect.DecimalType
+    return isinstance(kind, numeric | inspect.StrType | inspect.LiteralType | inspect.BoolType)
 
 
 def _join(path: str, key: str) -> str:

@@ -16,7 +16,7 @@ from polyroute.config.convert import ReadValue, convert, examine, shown, value_r
 from polyroute.config.document import Document, Model, Provider
 from polyroute.config.secret import Secret
 from polyroute.config.targets import targets_of
-from polyroute.config.yaml12 import MAX_CHARACTERS, ROOT, Marks, parse
+from polyroute.config.yaml12 import MAX_CHARACTERS, ROOT, Mark, Marks, parse
 from polyroute.errors import ConfigError, Problem
 
 _MAX_FILES = 100
@@ -41,7 +41,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
         """`problems` with file, line and column, in the order of the text."""
         assembly = _Assembly(self.env, marks := Marks(), texts=self.texts)
         tree = assembly.tree(self.file)
-        return _placed(problems, tree, marks)
+        return _placed(problems, tree, marks, self.file)
 
 
 def read(path: Path, env: Mapping[str, str]) -> Loaded:
@@ -106,19 +106,19 @@ def _explained(path: Path, env: Mapping[str, str], texts: dict[str, str], read_v
     try:
         document = convert(examined.rest, read_value)
     except msgspec.ValidationError as exc:
-        message, _, at = str(exc).partition(" - at `$")
-        problem = Problem(path=at.strip("`.") or ROOT, message=message)
-        raise ConfigError(_placed([*problems, problem], tree, marks)) from exc
+        message, _, where = str(exc).partition(" - at `$")
+        problem = Problem(path=where.strip("`.") or ROOT, message=message)
+        raise ConfigError(_placed([*problems, problem], tree, marks, path)) from exc
     if not problems:
         return document
     # A setting that was left out as wrong must not be missed a second time.
     told = {above for problem in problems for above in _above(problem.path)}
     known = Known.of_sections(*(tree.get(section) for section in ("providers", "models", "routes")))
     for problem in check(_with_own_providers(document, env), known):
-        path = examined.original(problem.path)
-        if path not in told:
-            problems.append(replace(problem, path=path))
-    raise ConfigError(_placed(problems, tree, marks))
+        at = examined.original(problem.path)
+        if at not in told:
+            problems.append(replace(problem, path=at))
+    raise ConfigError(_placed(problems, tree, marks, path))
 
 
 def _above(path: str) -> list[str]:
@@ -126,14 +126,14 @@ def _above(path: str) -> list[str]:
     return [path, *(path[:at] for at, character in enumerate(path) if character in ".[")]
 
 
-def _placed(problems: Iterable[Problem], tree: object, marks: Marks) -> tuple[Problem, ...]:
+def _placed(problems: Iterable[Problem], tree: object, marks: Marks, file: Path) -> tuple[Problem, ...]:
     placed = []
     for problem in problems:
-        mark = marks.find(tree, problem.path) if problem.line is None else None
-        if mark is not None:
+        if problem.line is None:
+            mark = marks.find(tree, problem.path) or Mark(str(file), 1, 1)
             problem = replace(problem, file=mark.file, line=mark.line, column=mark.column)
         placed.append(problem)
-    placed.sort(key=lambda p: (p.line is None, p.file or "", p.line or 0, p.column or 0))
+    placed.sort(key=lambda p: (p.file != str(file), p.file or "", p.line or 0, p.column or 0))
     return tuple(dict.fromkeys(placed))
 
 
@@ -195,7 +195,7 @@ class _Assembly:
                 whole[section] = content
                 self._carry(whole, other, section)
             elif isinstance(present, dict) and isinstance(content, dict):
-                joined = {**content, **present}
+                joined = {**present, **content}
                 self._carry(joined, content)
                 self._carry(joined, present)
                 for key in content.keys() & present.keys():

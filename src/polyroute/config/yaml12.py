@@ -162,9 +162,7 @@ def parse(
     try:
         return reader.read(_events(text))
     except yaml.MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise ConfigError([_syntax_problem(text, file, line, column, exc.problem or "not YAML")]) from exc
+        raise ConfigError([_syntax_problem(text, file, exc)]) from exc
     except ReaderError as exc:
         position = exc.position if isinstance(exc.position, int) else 0
         line = text.count("\n", 0, position) + 1
@@ -172,15 +170,19 @@ def parse(
         raise ConfigError([Problem(path=ROOT, message=message, file=file, line=line, column=1)]) from exc
 
 
-def _syntax_problem(text: str, file: str, line: int, column: int, message: str) -> Problem:
-    lines = text.split("\n", line)
-    at = lines[line - 1] if line <= len(lines) else ""
+def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Problem:
+    message, lines = error.problem or "not readable", text.rstrip().split("\n")
+    mark, begun = error.problem_mark, error.context_mark
+    if begun is not None and (mark is None or mark.line >= len(lines)):
+        mark, message = begun, f"{message} before the end of the file, {error.context}"
+    line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+    at = lines[line] if line < len(lines) else ""
     fix = None
     if "\t" in at[: len(at) - len(at.lstrip())]:
         fix = "indent with spaces, not tabs"
     elif "${" in at:
         fix = 'inside { } and [ ] a reference needs quotes: "${NAME}"'
-    return Problem(path=ROOT, message=f"not YAML: {message}", fix=fix, file=file, line=line, column=column)
+    return Problem(path=ROOT, message=f"not YAML: {message}", fix=fix, file=file, line=line + 1, column=column + 1)
 
 
 class _Reader:
