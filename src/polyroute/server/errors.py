@@ -20,7 +20,7 @@ class Mapped(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
 
 
-_TABLE: tuple[tuple[type[errors.PolyrouteError], int, str, str | None], ...] = (
+TABLE: tuple[tuple[type[errors.PolyrouteError], int, str, str | None], ...] = (
     # The first type that fits decides: subclasses come before what they extend.
     (errors.UnknownModel, 404, "invalid_request_error", None),
     (errors.UnknownObject, 404, "invalid_request_error", None),
@@ -48,7 +48,7 @@ def map_error(error: errors.PolyrouteError) -> Mapped:
     """How `error` is told to the caller."""
     if isinstance(error, errors.PlanExhausted) and (kept := _callers_fault(error)) is not None:
         return kept
-    for kind, status, name, code in _TABLE:
+    for kind, status, name, code in TABLE:
         if isinstance(error, kind):
             return Mapped(
                 status=status,

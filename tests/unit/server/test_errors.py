@@ -1,0 +1,68 @@
+from decimal import Decimal
+
+import pytest
+
+from polyroute import errors
+from polyroute.server.errors import TABLE, map_error
+from polyroute.types.receipt import Attempt
+
+
+def _leaves(kind: type[errors.PolyrouteError]) -> set[type[errors.PolyrouteError]]:
+    below = kind.__subclasses__()
+    return {kind}.union(*(_leaves(sub) for sub in below)) if below else {kind}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.InvalidRequest("x", field="n"), 400),
+        (errors.UnknownModel("x"), 404),
+        (errors.WrongMethod("x", allowed=("POST",)), 405),
+        (errors.TooLarge("x"), 413),
+        (errors.Unsupported("x"), 501),
+        (errors.Unauthenticated("x"), 401),
+        (errors.Forbidden("x"), 403),
+        (errors.RateLimited("x", limit="l", retry_after_s=1.2), 429),
+        (errors.BudgetExceeded("x", budget="b", spent_usd=Decimal(1), limit_usd=Decimal(1)), 402),
+        (errors.PriceUnknown("x", model="m"), 402),
+        (errors.NoCandidate("x", ()), 503),
+        (errors.PlanExhausted("x", ()), 502),
+        (errors.DeadlineExceeded("x"), 504),
+        (errors.GatewayBusy("x"), 503),
+        (errors.StreamInterrupted("x"), 502),
+        (errors.StoreError("x"), 503),
+    ],
+)
+def test_each_error_has_its_status(error: errors.PolyrouteError, status: int) -> None:
+    assert map_error(error).status == status
+
+
+def test_every_error_that_can_reach_a_door_is_in_the_table() -> None:
+    told_at_start = {errors.PolyrouteError, errors.ConfigError, errors.CallerError, errors.RoutingError}
+    rows = {row[0] for row in TABLE}
+    for kind in _leaves(errors.PolyrouteError) - told_at_start:
+        assert any(issubclass(kind, row) for row in rows), kind
+
+
+def test_retry_after_is_never_too_early() -> None:
+    assert map_error(errors.RateLimited("x", limit="l", retry_after_s=1.2)).headers["retry-after"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        pytest.param(errors.Rejected("bad tool", http_status=422, field="tools"), 422, id="the request was at fault"),
+        pytest.param(errors.Rejected("bad key", http_status=401), 502, id="a credential of ours was"),
+        pytest.param(errors.Overloaded("busy", http_status=429), 502, id="the provider was busy"),
+        pytest.param(errors.AuthRejected("no", http_status=403), 502, id="the account may not"),
+        pytest.param(None, 502, id="nothing was answered"),
+    ],
+)
+def test_a_provider_s_verdict_on_the_request_keeps_its_status(last: errors.ProviderError | None, status: int) -> None:
+    attempt = Attempt(id="a", step=0, deployment="d", provider="p", model="m", upstream_model="m", status="failed")
+    assert map_error(errors.PlanExhausted("all", (attempt,), last)).status == status
+
+
+def test_money_errors_tell_sdks_not_to_retry() -> None:
+    error = errors.BudgetExceeded("x", budget="b", spent_usd=Decimal("1.5"), limit_usd=Decimal(2))
+    assert map_error(error).headers == {"x-should-retry": "false", "x-polyroute-budget-remaining-usd": "0.5"}
