@@ -19,7 +19,7 @@ from polyroute.testing.stores import a_settlement, an_attempt_opening, an_openin
 from polyroute.types.money import to_nanos
 
 _CONCURRENT = 16
-_LOG_LIMIT_BYTES = 64 << 10  # small, so that kills also hit checkpoints
+_LIMIT_BYTES = 64 << 10  # small, so that kills also hit checkpoints and shortened journals
 
 
 def tell(line: str) -> None:
@@ -28,7 +28,7 @@ def tell(line: str) -> None:
 
 async def keep_books(path: Path, seed: int, durability: Durability) -> None:
     draw = random.Random(seed)
-    ledger = open_ledger(path, durability=durability, log_limit_bytes=_LOG_LIMIT_BYTES)
+    ledger = open_ledger(path, durability=durability, log_limit_bytes=_LIMIT_BYTES, journal_limit_bytes=_LIMIT_BYTES)
 
     async def serve(worker: int) -> None:
         number = 0

@@ -24,7 +24,7 @@ class MemoryLedger:
         self._settled: dict[str, Receipt] = {}
 
     async def open(self, opening: Opening) -> None:
-        if opening.request_id in self._open or opening.request_id in self._settled:
+        if opening.request_id in self._open:
             raise StoreError(f"request {opening.request_id} was opened before; it cannot be opened again")
         self._open[opening.request_id] = _Open(opening, [])
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from polyroute.types.money import round_usd, to_nanos
+from polyroute.types.money import round_usd, round_usd_up, to_nanos
 from polyroute.types.receipt import Attempt, Settlement
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -98,8 +98,8 @@ def nanos_of(amount: Decimal | None) -> int | None:
     return None if amount is None else to_nanos(round_usd(amount))
 
 
-def request_values(settlement: Settlement) -> tuple[object, ...]:
-    """Every column of `RequestRow` in its order, but `reserved_nanos`, which only the store knows."""
+def request_values(settlement: Settlement, reserved_usd: Decimal | None) -> tuple[object, ...]:
+    """Every column of `RequestRow` in its order."""
     receipt = settlement.receipt
     caller = receipt.caller
     return (
@@ -114,6 +114,7 @@ def request_values(settlement: Settlement) -> tuple[object, ...]:
         receipt.route,
         receipt.policy,
         settlement.state,
+        None if reserved_usd is None else to_nanos(round_usd_up(reserved_usd)),
         nanos_of(receipt.cost_usd),
         receipt.cost_complete,
         receipt.baseline,

@@ -165,8 +165,6 @@ async def settling_again_differently_is_refused_and_the_first_stands(ledger: Led
 async def a_request_is_opened_once(ledger: Ledger) -> None:
     await ledger.open(an_opening("r1"))
     await _refused(ledger.open(an_opening("r1")), "opening an open request")
-    await ledger.settle(a_settlement("r1"))
-    await _refused(ledger.open(an_opening("r1")), "opening a settled request")
 
 
 async def an_attempt_needs_an_open_request(ledger: Ledger) -> None:

@@ -14,12 +14,12 @@ from typing import Self
 import msgspec
 
 from polyroute.stores.figures import Figures, Observation, add_up
+from polyroute.stores.journal import OpenRequest, is_live, journal_paths, read_journal
 from polyroute.stores.recovery import in_flight
 from polyroute.stores.rows import attempt_row, request_row, to_micros
 from polyroute.stores.sqlite.files import connect, roll_back, store_error
-from polyroute.stores.sqlite.leases import is_live, leases_folder
 from polyroute.stores.sqlite.queries import load_queries
-from polyroute.stores.sqlite.writes import decode_attempt_opening, decode_opening, decode_receipt
+from polyroute.stores.sqlite.writes import decode_receipt
 from polyroute.stores.verify import Entry, Finding, FindingKind, check_entry
 from polyroute.types.money import from_nanos
 from polyroute.types.receipt import Receipt, Spent
@@ -52,15 +52,13 @@ class Books:
 
     def receipt(self, request_id: str) -> Receipt | None:
         """The receipt as settled; of a request still in flight, what is known of it."""
-        with self._reading(), self._one_state():
+        # The journals first: what is settled between the two looks is then found in the books.
+        unsettled = [request for request in self._journalled() if request.opening.request_id == request_id]
+        with self._reading():
             found = self._connection.execute(self._queries.find_receipt, (request_id,)).fetchone()
-            if found is not None:
-                return decode_receipt(found[0])
-            openings = self._connection.execute(self._queries.find_openings, (request_id,)).fetchall()
-        if not openings:
-            return None
-        (first,), *later = openings
-        return in_flight(decode_opening(first), [decode_attempt_opening(body) for (body,) in later])
+        if found is not None:
+            return decode_receipt(found[0])
+        return in_flight(unsettled[0].opening, unsettled[0].later) if unsettled else None
 
     def recent(self, limit: int = 50, *, before: datetime = _NEVER) -> list[Receipt]:
         """Settled requests, the newest first."""
@@ -70,9 +68,9 @@ class Books:
 
     def open_requests(self, limit: int = 50) -> list[Receipt]:
         """Requests in flight, or left by a process that died, the newest first."""
-        with self._reading():
-            rows = self._connection.execute(self._queries.list_open_requests, (limit,)).fetchall()
-        return [in_flight(decode_opening(body)) for _, _, body in rows]
+        requests = [request for request in self._journalled() if not self._is_settled(request)]
+        requests.sort(key=lambda request: request.opening.opened_at, reverse=True)
+        return [in_flight(request.opening, request.later) for request in requests[:limit]]
 
     def spent_since(self, start: datetime) -> list[Spent]:
         """Per tenant, team, user, key and model: what requests that arrived at or after `start` have cost."""
@@ -155,19 +153,28 @@ class Books:
                 findings.append(_finding("stray_row", request_id, f"attempt {attempt_id} has no request"))
             for (request_id,) in execute(self._queries.find_stray_receipts):
                 findings.append(_finding("stray_row", request_id, "a receipt without a request"))
-            for request_id, attempt_id in execute(self._queries.find_stray_openings):
-                what = f"attempt {attempt_id} was" if attempt_id else "it is settled, and"
-                findings.append(_finding("stray_row", request_id, f"{what} opened without an open request"))
             for attempt_id, count in execute(self._queries.find_shared_attempts):
                 findings.append(_finding("attempt_shared", None, f"attempt {attempt_id} is in {count} requests"))
-            folder = leases_folder(self._path)
-            lives: dict[str, bool] = {}
-            for request_id, owner, _ in execute(self._queries.list_open_requests, (-1,)):
-                if not lives.setdefault(owner, is_live(folder, owner)):
-                    findings.append(
-                        _finding("left_open", request_id, "its process died; `polyroute ledger recover` closes it")
+        for path in journal_paths(journals_folder(self._path)):
+            if not is_live(path):
+                findings += [
+                    _finding(
+                        "left_open",
+                        request.opening.request_id,
+                        "its process died; `polyroute ledger recover` closes it",
                     )
+                    for request in read_journal(path)
+                    if not self._is_settled(request)
+                ]
         return findings
+
+    def _journalled(self) -> list[OpenRequest]:
+        return [request for path in journal_paths(journals_folder(self._path)) for request in read_journal(path)]
+
+    def _is_settled(self, request: OpenRequest) -> bool:
+        with self._reading():
+            found = self._connection.execute(self._queries.is_settled, (request.opening.request_id,)).fetchone()
+        return found is not None
 
     def _faults(self) -> list[str]:
         try:
@@ -191,6 +198,11 @@ class Books:
             yield
         finally:
             roll_back(self._connection)
+
+
+def journals_folder(path: Path) -> Path:
+    """Where the processes that write the books at `path` keep their journals."""
+    return path.with_name(path.name + "-journals")
 
 
 def _readable(body: bytes) -> Receipt | None:

@@ -23,7 +23,6 @@ Outcome = StoreError | None  # None: durable
 
 _FAULTS_OF_ONE_WRITE = (StoreError, sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeEncodeError)
 _BATCH = 256  # writes per transaction: a few milliseconds of the loop at most
-_MAX_PENDING = 10_000
 _BUSY_PAUSE_S = 0.002
 
 
@@ -58,10 +57,8 @@ class GroupCommit:
     def pending(self) -> int:
         return len(self._writes)
 
-    def write(self, apply: Apply, *, may_refuse: bool = False) -> asyncio.Future[None]:
-        """Queue a write; the future ends when it is durable. `may_refuse`: StoreError where the queue is full."""
-        if may_refuse and len(self._writes) >= _MAX_PENDING:
-            raise StoreError(f"the ledger {self._path} is {_MAX_PENDING} writes behind; the disk is too slow")
+    def write(self, apply: Apply) -> asyncio.Future[None]:
+        """Queue a write; the future ends when it is durable."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # a new loop: whatever the last one had scheduled died with it
             self._loop, self._is_scheduled = loop, False

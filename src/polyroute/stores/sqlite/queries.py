@@ -8,18 +8,11 @@ _MARK = "-- name: "
 
 
 class Queries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    open_request: str
-    open_attempt: str
     settle_request: str
     settle_attempt: str
     keep_receipt: str
-    close_openings: str
     find_receipt: str
-    find_openings: str
-    list_owners: str
-    list_openings: str
-    list_open_requests: str
-    find_stray_openings: str
+    is_settled: str
     list_recent: str
     sum_spent: str
     list_request_figures: str

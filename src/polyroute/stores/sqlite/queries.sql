@@ -1,19 +1,9 @@
--- name: open_request
--- An id that was settled before is refused: its new settlement would have nowhere to go.
-INSERT INTO openings (request_id, id, owner, worst_nanos, body)
-SELECT ?1, '', ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = ?1);
-
--- name: open_attempt
-INSERT INTO openings (request_id, id, owner, worst_nanos, body)
-SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM openings WHERE request_id = ?1 AND id = '');
-
 -- name: settle_request
 INSERT INTO requests (
     id, client_request_id, opened_us, settled_us, tenant, team, user, key_id, route, policy, state, reserved_nanos,
     cost_nanos, cost_complete, baseline, baseline_nanos, saved_nanos, model, provider, cache, total_ms, overhead_ms
 ) VALUES (
-    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT worst_nanos FROM openings WHERE request_id = ?1 AND id = ''),
-    ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 ) ON CONFLICT (id) DO NOTHING;
 
 -- name: settle_attempt
@@ -26,28 +16,11 @@ INSERT INTO attempts (
 -- name: keep_receipt
 INSERT INTO receipts (request_id, body) VALUES (?, ?);
 
--- name: close_openings
-DELETE FROM openings WHERE request_id = ?;
-
 -- name: find_receipt
 SELECT body FROM receipts WHERE request_id = ?;
 
--- name: find_openings
-SELECT body FROM openings WHERE request_id = ? ORDER BY id;
-
--- name: list_owners
-SELECT DISTINCT owner FROM openings;
-
--- name: list_openings
-SELECT request_id, id, body FROM openings WHERE owner = ? ORDER BY request_id, id;
-
--- name: list_open_requests
-SELECT request_id, owner, body FROM openings WHERE id = '' ORDER BY request_id DESC LIMIT ?;
-
--- name: find_stray_openings
-SELECT o.request_id, o.id FROM openings AS o
-WHERE EXISTS (SELECT 1 FROM requests WHERE id = o.request_id)
-   OR (o.id != '' AND NOT EXISTS (SELECT 1 FROM openings WHERE request_id = o.request_id AND id = ''));
+-- name: is_settled
+SELECT 1 FROM requests WHERE id = ?;
 
 -- name: list_recent
 SELECT r.body FROM requests AS q JOIN receipts AS r ON r.request_id = q.id

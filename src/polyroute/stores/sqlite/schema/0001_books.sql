@@ -1,16 +1,5 @@
--- Intents: what was promised to the books and is not settled yet. One row per request (`id` empty, its first
--- attempt inside `body`) and one per later attempt. A settlement takes them away, so this table stays as small
--- as the traffic in flight and opening a request touches one page of the file.
-CREATE TABLE openings (
-    request_id  TEXT    NOT NULL,
-    id          TEXT    NOT NULL,
-    owner       TEXT    NOT NULL,
-    worst_nanos INTEGER,
-    body        BLOB    NOT NULL,
-    PRIMARY KEY (request_id, id)
-) STRICT, WITHOUT ROWID;
-
--- Final rows: written once, never changed. Money in nano-dollars, times in Unix microseconds (UTC).
+-- Rows are final: written once, by a settlement, and never changed. What is still open is in the journals.
+-- Money in nano-dollars, times in Unix microseconds (UTC).
 CREATE TABLE requests (
     id                TEXT    NOT NULL PRIMARY KEY,
     client_request_id TEXT,
