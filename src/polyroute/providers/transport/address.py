@@ -1,6 +1,6 @@
 """An upstream's URL, taken apart once. Pure; the addresses come from the document, never from a request."""
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
 
@@ -47,3 +47,8 @@ def parse_url(url: str) -> Address:
         authority=shown if port in {None, default} else f"{shown}:{port}",
         target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
     )
+
+
+def escape(name: str) -> str:
+    """`name` as one segment of a path, which it cannot leave."""
+    return quote(name, safe="")

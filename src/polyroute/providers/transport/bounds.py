@@ -33,7 +33,7 @@ def objection(status: int, content_encoding: str) -> MalformedReply | None:
     if content_encoding.strip().lower() not in {"", "identity"}:
         return MalformedReply(
             f"the provider compressed its answer ({content_encoding[:40]!r}) though it was asked not to",
-            http_status=status,
+            http_status=status if status >= 400 else None,  # an answer of 200 is billed, read or not
         )
     return None
 

@@ -166,7 +166,7 @@ class Http1Reply:
             self.failure = self.failure or objection(status, encoding.decode("latin-1"))
         coding = head.get(b"transfer-encoding")
         if coding is not None and coding.strip().lower() != b"chunked":
-            self.failure = MalformedReply("the provider sent a transfer coding nobody asked for", http_status=status)
+            self.failure = MalformedReply("the provider sent a transfer coding nobody asked for")
         self._is_until_eof = coding is None and b"content-length" not in head and status != 204
         self._head = head
         self.status = status

@@ -1,0 +1,196 @@
+"""A company's API over HTTP: renders a request, sends it, reads the answer, and names each failure with its Remedy.
+
+Address, credentials and fixed headers come from the document alone. A request reaches them nowhere; the only headers
+it may bring are those its dialect lets through, and they never replace ours. What the wire looks like is the dialect's
+business, how bytes travel is the transport's, what to do about a failure is the engine's.
+"""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from polyroute import __version__
+from polyroute.errors import MalformedReply, ProviderError
+from polyroute.ports import Dialect, Transport, UpstreamReply, WireRequest
+from polyroute.providers.retry_after import retry_after_s
+from polyroute.providers.transport.address import escape, parse_url
+from polyroute.types.cards import Deadlines, Deployment
+from polyroute.types.request import Request, without_stream
+from polyroute.types.response import Chunk, Ended, Reply, Started, StopReason
+
+_MAX_ERROR_BYTES = 256 * 1024  # of an error's body; the rest says nothing more
+_SECRET_FROM = 8  # characters; anything shorter would scrub ordinary words
+_OURS_ALONE = frozenset({  # headers that belong to the transport
+    "accept-encoding", "connection", "content-encoding", "content-length", "expect", "host", "keep-alive", "te",
+    "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
+
+
+class Secret(Protocol):
+    """What the document gives in place of a value that must not be shown."""
+
+    def reveal(self) -> str: ...
+
+
+class SealedHeaders(dict[str, str]):
+    """Headers with credentials among them: they are sent, never shown."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} headers>"
+
+
+class HttpProvider:
+    """Fulfils the port `Provider` for one base address and one dialect."""
+
+    def __init__(
+        self,
+        *,
+        dialect: Dialect,
+        transport: Transport,
+        base_url: str,
+        credentials: Mapping[str, str],
+        headers: Mapping[str, Secret],
+        utc_s: Callable[[], float] = time.time,
+    ) -> None:
+        """`base_url` may hold a query and `{model}`, for which the deployment's upstream model is put.
+
+        Raises ValueError, with the reason, for an address or a header that cannot be sent.
+        """
+        root, _, query = base_url.partition("?")
+        self._root = root.rstrip("/")
+        self._query = f"?{query}" if query else ""
+        self._is_per_model = "{model}" in base_url
+        self._host = parse_url(base_url.replace("{model}", "model")).authority
+        given = {name.lower(): value.reveal() for name, value in headers.items()}
+        if refused := _OURS_ALONE & given.keys():
+            raise ValueError(f"the header `{min(refused)}` is set by the transport and cannot be given")
+        fixed = {"content-type": "application/json", "user-agent": f"polyroute/{__version__}", **credentials, **given}
+        self._whole_headers = SealedHeaders({"accept": "application/json", **fixed})
+        self._stream_headers = SealedHeaders({"accept": "text/event-stream", **fixed})
+        secrets = [value.removeprefix("Bearer ") for value in (*credentials.values(), *given.values())]
+        self._secrets = tuple(value.encode() for value in secrets if len(value) >= _SECRET_FROM)
+        self._dialect = dialect
+        self._transport = transport
+        self._utc_s = utc_s
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self._host}>"
+
+    def obstacles(self, request: Request, target: Deployment) -> tuple[str, ...]:
+        return self._dialect.obstacles(request)
+
+    async def complete(
+        self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
+    ) -> Reply:
+        dialect = self._dialect
+        if request.stream:
+            request = without_stream(request)
+        wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
+        body = await self._body(wire, target, deadlines)
+        if request.wire is not None and request.wire.dialect == dialect.name:
+            seen = dialect.skim_response(body)
+            return Reply(usage=seen.usage, model=seen.model, stop=seen.stop, wire=body, dropped=wire.dropped)
+        response = dialect.parse_response(body)
+        return Reply(
+            usage=response.usage,
+            model=response.model,
+            stop=response.choices[0].stop if response.choices else StopReason.UNKNOWN,
+            response=response,
+            dropped=wire.dropped,
+        )
+
+    async def stream(
+        self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
+    ) -> AsyncGenerator[Chunk, None]:
+        dialect = self._dialect
+        if not request.stream:
+            request = _with_stream(request)
+        wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
+        is_same = request.wire is not None and request.wire.dialect == dialect.name
+        reader = dialect.open_reader(same_dialect=is_same)
+        reply = await self._send(wire, target, deadlines, self._stream_headers)
+        body, is_first = reply.chunks(), True
+        try:
+            async for data in body:
+                if is_first and data.lstrip()[:1] == b"{":  # no event begins so
+                    raise await self._not_a_stream(data, body)
+                is_first = False
+                for chunk in reader.feed(data):
+                    if type(chunk) is Ended:
+                        reply.detach()
+                        yield chunk
+                        return
+                    yield chunk if type(chunk) is not Started else replace(chunk, dropped=wire.dropped)
+            for chunk in reader.close():
+                yield chunk if type(chunk) is not Started else replace(chunk, dropped=wire.dropped)
+        finally:
+            reply.close()
+            await body.aclose()
+
+    async def aclose(self) -> None:
+        """The transport is shared, and closed by whoever opened it."""
+
+    async def _body(self, wire: WireRequest, target: Deployment, deadlines: Deadlines) -> bytes:
+        reply = await self._send(wire, target, deadlines, self._whole_headers)
+        try:
+            return await reply.read()
+        finally:
+            reply.close()
+
+    async def _send(
+        self, wire: WireRequest, target: Deployment, deadlines: Deadlines, headers: SealedHeaders
+    ) -> UpstreamReply:
+        """An answer of 2xx. Raises a ProviderError for any other."""
+        root, query = self._root, self._query
+        if self._is_per_model:
+            model = escape(target.upstream_model)
+            root, query = root.replace("{model}", model), query.replace("{model}", model)
+        if wire.headers:
+            headers = SealedHeaders({**wire.headers, **headers})
+        reply = await self._transport.post(f"{root}{wire.path}{query}", wire.body, headers, deadlines)
+        if reply.status >= 400:
+            raise await self._failure(reply)
+        return reply
+
+    async def _failure(self, reply: UpstreamReply) -> ProviderError:
+        wait_s = retry_after_s(reply.headers, self._utc_s())
+        return self._dialect.classify_error(reply.status, self._scrubbed(await _read_some(reply.chunks())), wait_s)
+
+    async def _not_a_stream(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> ProviderError:
+        """The failure of a stream that is one JSON answer: often an error under a status of 200."""
+        try:
+            self._dialect.parse_response(self._scrubbed(first + await _read_some(rest)))
+        except ProviderError as exc:
+            return exc
+        return MalformedReply("the provider answered whole where a stream was asked for")
+
+    def _scrubbed(self, body: bytes) -> bytes:
+        """Without our own secrets: some providers repeat the key they refuse."""
+        for secret in self._secrets:
+            body = body.replace(secret, b"***")
+        return body
+
+
+async def _read_some(body: AsyncGenerator[bytes, None]) -> bytes:
+    """The body's beginning, as far as it comes: the status said what matters."""
+    data = b""
+    try:
+        async for piece in body:
+            data += piece
+            if len(data) > _MAX_ERROR_BYTES:
+                break
+    except ProviderError:
+        pass  # broken off or late: what came is all there is to say
+    finally:
+        await body.aclose()
+    return data[:_MAX_ERROR_BYTES]
+
+
+def _with_stream(request: Request) -> Request:
+    """The same question, to be answered as a stream."""
+    wire = request.wire
+    if wire is not None:
+        wire = replace(wire, body={**wire.body, "stream": True})
+    return replace(request, stream=True, wire=wire)
