@@ -1,11 +1,10 @@
 """One event of an upstream's stream: what it carries, or the error it stands for."""
 
 import orjson
-from msgspec import DecodeError
 
 from polyroute.dialects.openai_chat.errors import error_in
 from polyroute.dialects.openai_chat.read_response import raise_failed_choice, raise_failure
-from polyroute.dialects.openai_chat.shape import ANSWER, WireAnswer
+from polyroute.dialects.openai_chat.shape import ANSWER, UNREADABLE, WireAnswer
 from polyroute.dialects.openai_chat.stops import FAILED
 from polyroute.dialects.sse import parse_event
 
@@ -31,10 +30,10 @@ def answer_of(data: bytes) -> WireAnswer:
     """The chunk in an event's `data`. Raises where it reports an error or is not one."""
     try:
         answer = ANSWER.decode(data)
-    except DecodeError as exc:
+    except UNREADABLE as exc:
         raise_failure(data, exc)
     if answer.error is not None or answer.object == "error":
-        raise error_in(orjson.loads(data))
+        raise_failure(data, "it reports an error")
     for choice in answer.choices or ():
         if choice.error is not None or choice.finish_reason in FAILED:
             raise_failed_choice(choice.error)

@@ -33,7 +33,7 @@ NAME = "openai_chat"
 _MAX_MESSAGES = 100_000  # Anthropic's documented limit, the largest of the providers'
 _MEDIA_KINDS = ("image", "video", "audio", "document", "file")  # whose parts carry an address
 _ROLES = (*get_args(Role), "function")
-_PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
+_PLAIN_ROLES = ("user", "assistant", "system", "developer")
 _DETAILS = ("auto", "low", "high", "original")
 
 

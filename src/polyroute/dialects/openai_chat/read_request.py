@@ -234,11 +234,11 @@ def _function_call(value: object, at: str) -> ToolChoice:
 def _allowed_of(tools: tuple[Tool | ProviderTool, ...], choice: dict[str, Any]) -> tuple[Tool | ProviderTool, ...]:
     """`allowed_tools` keeps the list stable for OpenAI's cache; to everyone else it means a shorter list."""
     at = "tool_choice.allowed_tools.tools"
-    names = set()
+    names = []
     for index, item in enumerate(array(choice["allowed_tools"].get("tools"), at)):
         entry = mapping(item, f"{at}[{index}]")
         function = entry.get("function")
-        names.add(function.get("name") if isinstance(function, dict) else entry.get("type"))
+        names.append(function.get("name") if isinstance(function, dict) else entry.get("type"))
     return tuple(tool for tool in tools if (tool.name if isinstance(tool, Tool) else tool.kind) in names)
 
 

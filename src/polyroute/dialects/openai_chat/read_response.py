@@ -3,18 +3,20 @@
 from typing import Any, NoReturn
 
 import orjson
-from msgspec import DecodeError, Raw, Struct
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from polyroute.dialects.openai_chat.errors import error_in
 from polyroute.dialects.openai_chat.read_messages import NAME, read_reasoning_details
 from polyroute.dialects.openai_chat.shape import (
     ANSWER,
+    UNREADABLE,
     WireChoice,
     WireFunction,
     WireLogprob,
     WireLogprobs,
     WireMessage,
+    created_in,
     usage_in,
 )
 from polyroute.dialects.openai_chat.stops import FAILED, read_stop, stop_of
@@ -33,7 +35,7 @@ class _SkimmedMessage(Struct):
 class _SkimmedChoice(Struct):
     message: _SkimmedMessage
     finish_reason: str | None = None
-    error: Raw = Raw()
+    error: Any = None
 
 
 class _Skimmed(Struct):
@@ -48,13 +50,13 @@ _SKIM = Decoder(_Skimmed)
 def skim_response(body: bytes) -> Reply:
     try:
         skimmed = _SKIM.decode(body)
-    except DecodeError as exc:
+    except UNREADABLE as exc:
         raise_failure(body, exc)
     if not skimmed.choices:
         raise_failure(body, "it has no choices")
     for choice in skimmed.choices:
-        if choice.finish_reason in FAILED or (choice.error and choice.error != b"null"):
-            raise_failed_choice(orjson.loads(choice.error) if choice.error else None)
+        if choice.error is not None or choice.finish_reason in FAILED:
+            raise_failed_choice(choice.error)
     first = skimmed.choices[0]
     return Reply(
         usage=read_usage(skimmed.usage),
@@ -69,7 +71,7 @@ def skim_response(body: bytes) -> Reply:
 def parse_response(body: bytes) -> Response:
     try:
         answer = ANSWER.decode(body)
-    except DecodeError as exc:
+    except UNREADABLE as exc:
         raise_failure(body, exc)
     if not answer.choices:
         raise_failure(body, "it has no choices")
@@ -78,7 +80,7 @@ def parse_response(body: bytes) -> Response:
         model=answer.model or "",
         choices=tuple(_read_choice(choice, position) for position, choice in enumerate(answer.choices)),
         usage=read_usage(usage_in(answer)),
-        created_s=None if answer.created is None else int(answer.created),
+        created_s=created_in(answer),
         system_fingerprint=answer.system_fingerprint,
         service_tier=answer.service_tier,
     )

@@ -12,7 +12,15 @@ from polyroute.dialects.openai_chat.read_response import (
     read_logprobs,
     thinking_in,
 )
-from polyroute.dialects.openai_chat.shape import WireAnswer, WireCall, WireChoice, WireMessage, says_something, usage_in
+from polyroute.dialects.openai_chat.shape import (
+    WireAnswer,
+    WireCall,
+    WireChoice,
+    WireMessage,
+    created_in,
+    says_something,
+    usage_in,
+)
 from polyroute.dialects.openai_chat.stops import read_stop
 from polyroute.dialects.openai_chat.usage import read_usage
 from polyroute.dialects.sse import EventSplitter
@@ -78,8 +86,7 @@ class ChunkReader:
     def _start(self, answer: WireAnswer, chunks: list[Chunk]) -> None:
         if not self._started:
             self._started = True
-            created = None if answer.created is None else int(answer.created)
-            chunks.append(Started(id=str(answer.id or ""), model=answer.model or "", created_s=created))
+            chunks.append(Started(id=str(answer.id or ""), model=answer.model or "", created_s=created_in(answer)))
 
     def _end(self, chunks: list[Chunk]) -> None:
         endings = [choice.ending() for _, choice in sorted(self._choices.items())]

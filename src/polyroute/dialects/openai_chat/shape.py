@@ -6,7 +6,7 @@ where it is read; this module only says which types are believable.
 
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 
 
@@ -75,6 +75,15 @@ class WireAnswer(Struct):
 
 
 ANSWER = Decoder(WireAnswer)
+
+# What decoding may raise: not JSON or not the types above, bytes that are no text, and nesting without end.
+UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
+_LATEST_S = 1 << 40
+
+
+def created_in(answer: WireAnswer) -> int | None:
+    created = answer.created
+    return int(created) if created is not None and 0 <= created < _LATEST_S else None
 
 
 def usage_in(answer: WireAnswer) -> Raw | bytes:

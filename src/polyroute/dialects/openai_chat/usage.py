@@ -4,9 +4,10 @@ OpenAI counts cached and audio tokens inside `prompt_tokens`, reasoning and audi
 (API reference, "The chat completion object", `usage`). Counts that cannot be true are no report at all: None.
 """
 
-from msgspec import DecodeError, Raw, Struct
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
+from polyroute.dialects.openai_chat.shape import UNREADABLE
 from polyroute.types.response import Usage
 
 _ABSURD = 1 << 40  # tokens
@@ -46,7 +47,7 @@ def read_usage(raw: Raw | bytes) -> Usage | None:
         return None
     try:
         wire = _DECODER.decode(raw)
-    except DecodeError:
+    except UNREADABLE:
         return None
     return None if wire is None else _disjoint(wire)
 

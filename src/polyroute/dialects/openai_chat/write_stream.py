@@ -79,7 +79,10 @@ class EventWriter:
             case ChoiceEnded():
                 choice = self._choice(chunk.choice)
                 finish = write_stop(chunk.stop, refusal_shown=choice.refuses, legacy_calls=self._legacy)
-                self._finishes.append(self._event(chunk.choice, {}, finish=finish))
+                empty = [
+                    ToolCallDelta(arguments="{}", part=part, choice=chunk.choice) for part in sorted(choice.empty_calls)
+                ]
+                self._finishes += [*map(self._call_goes_on, empty), self._event(chunk.choice, {}, finish=finish)]
                 return b""
             case Ended():
                 return b""  # `end` writes it
@@ -127,6 +130,8 @@ class EventWriter:
     def _call_started(self, choice: int, part: int, call_id: str, name: str, arguments: str) -> bytes:
         calls = self._choice(choice).calls
         calls[part] = len(calls)
+        if not arguments:
+            self._choice(choice).empty_calls.add(part)
         function = {"name": name, "arguments": arguments}
         if self._legacy:
             return self._event(choice, {"function_call": function}) if calls[part] == 0 else b""
@@ -134,7 +139,10 @@ class EventWriter:
         return self._event(choice, {"tool_calls": [call]})
 
     def _call_goes_on(self, chunk: ToolCallDelta) -> bytes:
-        position = self._choice(chunk.choice).calls[chunk.part]
+        choice = self._choice(chunk.choice)
+        position = choice.calls[chunk.part]
+        if chunk.arguments:
+            choice.empty_calls.discard(chunk.part)
         function = {"arguments": chunk.arguments}
         if self._legacy:
             return self._event(chunk.choice, {"function_call": function}) if position == 0 else b""
@@ -174,6 +182,7 @@ class _Choice:
         self.refuses = False
         self.length = 0  # characters of text so far
         self.calls: dict[int, int] = {}  # our part numbers to positions among the tool calls
+        self.empty_calls: set[int] = set()  # parts without arguments yet: callers parse them, and "" is not JSON
 
 
 def _usage_event(head: Mapping[str, object], ended: Ended, report: dict[str, object]) -> bytes:
@@ -199,7 +208,7 @@ def _event_without_usage(event: bytes) -> bytes:
     body = _body_of(event)
     if "usage" not in body:
         return event
-    if not body.get("choices"):
+    if body["usage"] is not None and not body.get("choices"):
         return b""
     del body["usage"]
     return b"data: " + orjson.dumps(body) + b"\n\n"
@@ -224,7 +233,8 @@ def _closed(tail: bytes, ended: Ended, report: dict[str, object]) -> bytes:
 
 def _finished(tail: bytes) -> bytes:
     """`tail` with the end mark, which some providers leave out and many clients wait for."""
-    return tail if any(map(_is_done, _events_of(tail))) else tail + _DONE_EVENT
+    events = _events_of(tail)
+    return b"".join(events if any(map(_is_done, events)) else [*events, _DONE_EVENT])
 
 
 def _events_of(data: bytes) -> list[bytes]:
@@ -245,5 +255,8 @@ def _body_of(event: bytes) -> dict[str, Any]:
     data = parse_event(event)[1]
     if not data.startswith(b"{"):
         return {}
-    body = orjson.loads(data)
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError:  # plain chunks are not parsed on their way
+        return {}
     return body if isinstance(body, dict) else {}
