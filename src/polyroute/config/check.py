@@ -15,7 +15,7 @@ from polyroute.config import singles
 from polyroute.config.document import Document, Key, Model, PerToken, Placement, Route, names
 from polyroute.config.suggest import Vocabulary
 from polyroute.config.support import CALLABLE_FAMILIES, unsupported
-from polyroute.config.targets import targets_of
+from polyroute.config.targets import models_behind, targets_of
 from polyroute.errors import Problem
 
 ADMIN_KEY = "POLYROUTE_ADMIN_KEY"
@@ -154,7 +154,7 @@ class _Check:
         for at, place in places:
             used = [place.provider or ""] if place.provider else [placement.provider for placement in model.deployments]
             families = {p.dialect for name in used if (p := self._document.providers.get(name))}
-            for setting in ("error_rate", "answer"):
+            for setting in ("error_rate", "answer", "fail", "fail_times"):
                 if getattr(place, setting) is not None and families and "simulated" not in families:
                     yield Problem(path=f"{at}.{setting}", message="only simulated models have it", fix="remove it")
 
@@ -219,7 +219,9 @@ class _Check:
         """A route bound to a region, or to private models, needs one model that is within."""
         if route.region is None and not route.private:
             return
-        places = [place for _, target in targets_of(route) for place in self._places(target, set())]
+        routes = self._document.routes
+        named = {model for _, target in targets_of(route) for model in models_behind(routes, target)}
+        places = [place for model in named for place in self._places(model)]
         if places and route.region is not None and not any(region == route.region for region, _ in places):
             regions = Vocabulary(sorted({region for region, _ in places if region}))
             message = f"none of its models is in the region `{route.region}`"
@@ -228,13 +230,8 @@ class _Check:
             fix = "say `private: true` at a provider or model that is"
             yield Problem(path=f"{path}.private", message="none of its models is private", fix=fix)
 
-    def _places(self, target: str, seen: set[str]) -> Iterator[tuple[str | None, bool]]:
-        """Region and privacy of everything that `target` may mean."""
-        if target in self._document.routes and target not in seen:
-            seen.add(target)
-            for _, inner in targets_of(self._document.routes[target]):
-                yield from self._places(inner, seen)
-            return
+    def _places(self, target: str) -> Iterator[tuple[str | None, bool]]:
+        """Region and privacy of everywhere a model can be called."""
         model = self._document.models.get(target)
         own = model if isinstance(model, Model) else None
         placements: Iterable[Placement | None] = own.deployments if own is not None and own.deployments else (None,)

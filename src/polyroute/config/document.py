@@ -19,6 +19,11 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0.0)]
 Family = Literal["openai", "anthropic", "gemini", "bedrock", "simulated", "replay"]
+Millis = Annotated[float, Meta(ge=0.0)]
+Failure = Literal[
+    "timeout", "rate_limit", "server_error", "unreachable", "auth", "bad_request", "too_long", "refused", "malformed",
+    "interrupted",
+]  # fmt: skip
 Names = str | tuple[str, ...]  # one name, or several in order
 
 
@@ -102,8 +107,11 @@ class Provider(Settings, frozen=True):
         Family,
         about("The wire format it speaks. `simulated` answers by itself; `replay` answers from recordings."),
     ]
-    base_url: Annotated[str | None, about("What the provider's own SDK would be given: OpenAI-shaped `…/v1`.")] = None
+    base_url: Annotated[str | None, about("As the provider's own SDK is given it: OpenAI-shaped `…/v1`.")] = None
     api_key: Annotated[Secret | None, about("Sent to this provider only.")] = None
+    auth_header: Annotated[
+        str | None, about("The header that carries the key; else the dialect's own, or the host's.")
+    ] = None
     credentials: Annotated[Credentials | None, about("Bedrock: without it, the usual AWS chain.")] = None
     headers: Annotated[dict[str, Secret], about("Further headers for every call, such as an organisation.")] = field(
         default_factory=dict
@@ -164,10 +172,12 @@ class Placement(Settings, frozen=True):
     private: Annotated[bool | None, about("Else the provider's.")] = None
     max_tries: Annotated[Count | None, about("Else the provider's.")] = None
     timeouts: Annotated[Timeouts, about("Over the provider's.")] = Timeouts()
-    latency_ms: Annotated[Positive | None, about("Typical, or simulated, time to the first token.")] = None
+    latency_ms: Annotated[Millis | None, about("Typical, or simulated, time to the first token.")] = None
     tokens_per_s: Annotated[Positive | None, about("Typical, or simulated, speed.")] = None
     error_rate: Annotated[Share | None, about("Simulated: the share of calls that fail.")] = None
     answer: Annotated[str | None, about("Simulated: the text; `echo` repeats the newest user text.")] = None
+    fail: Annotated[Failure | None, about("Simulated: every call fails so.")] = None
+    fail_times: Annotated[Count | None, about("With `fail`: only the first so many calls do.")] = None
 
 
 class Model(Settings, frozen=True):
@@ -189,10 +199,12 @@ class Model(Settings, frozen=True):
     ] = None
     tags: Annotated[tuple[str, ...] | None, about("What it is good for: code, long_context, …")] = None
     quality: Annotated[Share | None, about("How good its answers are, measured or declared.")] = None
-    latency_ms: Annotated[Positive | None, about("Typical, or simulated, time to the first token.")] = None
+    latency_ms: Annotated[Millis | None, about("Typical, or simulated, time to the first token.")] = None
     tokens_per_s: Annotated[Positive | None, about("Typical, or simulated, speed.")] = None
     error_rate: Annotated[Share | None, about("Simulated: the share of calls that fail.")] = None
     answer: Annotated[str | None, about("Simulated: the text; `echo` repeats the newest user text.")] = None
+    fail: Annotated[Failure | None, about("Simulated: every call fails so.")] = None
+    fail_times: Annotated[Count | None, about("With `fail`: only the first so many calls do.")] = None
     budget: Annotated[Budget | None, about("The most that may be spent on it.")] = None
 
 

@@ -11,9 +11,9 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from polyroute.config.check import MODALITIES
-from polyroute.config.document import Document, Model, PerToken, Placement, Provider, Tier, Timeouts
+from polyroute.config.document import Document, Failure, Model, PerToken, Placement, Provider, Tier, Timeouts
 from polyroute.config.support import CALLABLE_FAMILIES
-from polyroute.config.targets import targets_of
+from polyroute.config.targets import models_behind, targets_of
 from polyroute.types import cards
 from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
 
@@ -48,6 +48,9 @@ class Simulation(Struct, frozen=True, kw_only=True):
     tokens_per_s: float | None = None
     error_rate: float | None = None
     answer: str | None = None
+    fail: Failure | None = None
+    fail_times: int | None = None
+    quality: float | None = None
 
 
 class _Place(Struct, frozen=True, kw_only=True):
@@ -87,7 +90,7 @@ def simulations(document: Document) -> dict[str, Simulation]:
     return {
         f"{name}@{place.placement.provider}{nth}": Simulation(
             **{
-                setting: _first(getattr(place.placement, setting), getattr(place.model, setting))
+                setting: _first(getattr(place.placement, setting, None), getattr(place.model, setting))
                 for setting in Simulation.__struct_fields__
             }
         )
@@ -99,17 +102,7 @@ def simulations(document: Document) -> dict[str, Simulation]:
 
 def models_of(document: Document, target: str) -> tuple[str, ...]:
     """The models that a target stands for: itself, or a route's models in their order. A route's cycles are cut."""
-    return tuple(dict.fromkeys(_flattened(document, target, set())))
-
-
-def _flattened(document: Document, target: str, seen: set[str]) -> Iterator[str]:
-    route = document.routes.get(target)
-    if route is None:
-        yield target
-    elif target not in seen:
-        seen.add(target)
-        for _, inner in targets_of(route):
-            yield from _flattened(document, inner, seen)
+    return tuple(dict.fromkeys(models_behind(document.routes, target)))
 
 
 # ── places ────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,8 +15,11 @@ _NAME_MARKS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 _MAX_NAME = 128
 _MAX_USD = Decimal(1_000_000_000)
 _DATABASES = ("sqlite:///", "postgresql://")
-_HEADER_MARKS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-_OWN_HEADERS = frozenset({"authorization", "x-api-key", "host", "content-length", "content-type", "transfer-encoding"})
+_HEADER_MARKS = frozenset("_abcdefghijklmnopqrstuvwxyz0123456789-")
+_OWN_HEADERS = frozenset({  # the transport's, the dialect's, the key's
+    "accept-encoding", "authorization", "connection", "content-encoding", "content-length", "content-type", "expect",
+    "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "x-api-key",
+})  # fmt: skip
 
 
 def name_problems(path: str, name: str, reserved: Mapping[str, str]) -> Iterator[Problem]:
@@ -60,7 +63,7 @@ def store_problems(store: Store) -> Iterator[Problem]:
 def provider_problems(path: str, provider: Provider) -> Iterator[Problem]:
     family = provider.dialect
     if provider.base_url is not None:
-        yield from address_problems(f"{path}.base_url", provider.base_url)
+        yield from address_problems(f"{path}.base_url", provider.base_url, may_query=True)
     elif family in ("openai", "anthropic") and provider.api_key is None:
         variable = f"{family.upper()}_API_KEY"
         message = "the provider's own address needs a key"
@@ -72,22 +75,30 @@ def provider_problems(path: str, provider: Provider) -> Iterator[Problem]:
     if family != "bedrock" and provider.credentials is not None:
         fix = "use api_key"
         yield Problem(path=f"{path}.credentials", message=f"has no effect with `dialect: {family}`", fix=fix)
+    if provider.auth_header is not None and not _is_header(provider.auth_header):
+        yield Problem(path=f"{path}.auth_header", message=f"{provider.auth_header!r} is no header's name")
     for header in provider.headers:
-        if not header or not _HEADER_MARKS.issuperset(header.lower()):
+        if not _is_header(header):
             yield Problem(path=f"{path}.headers.{header}", message=f"{header!r} is no header's name")
         elif header.lower() in _OWN_HEADERS:
             message = "is set by the gateway itself"
             yield Problem(path=f"{path}.headers.{header}", message=message, fix="remove it; keys go into api_key")
 
 
-def address_problems(path: str, url: str) -> Iterator[Problem]:
-    scheme, separator, rest = url.partition("://")
-    host = rest.partition("/")[0]
-    if scheme not in ("http", "https") or not separator or not host or not url.isprintable() or " " in url:
+def _is_header(name: str) -> bool:
+    return bool(name) and _HEADER_MARKS.issuperset(name.lower())
+
+
+def address_problems(path: str, url: str, *, may_query: bool = False) -> Iterator[Problem]:
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0].partition("?")[0]
+    name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
+    is_port = not colon or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
+    if scheme not in ("http", "https") or not (name or port) or not is_port or any(c <= " " or c > "~" for c in url):
         yield Problem(path=path, message="is no address", fix="as http://127.0.0.1:11434/v1")
     elif "@" in host:
         yield Problem(path=path, message="holds a user or password", fix="use api_key or headers")
-    elif "?" in url or "#" in url:
+    elif "#" in url or ("?" in url and not may_query):
         yield Problem(path=path, message="holds a query or fragment: only the root belongs here")
 
 
@@ -139,7 +150,7 @@ def strategy_problems(path: str, route: Route) -> Iterator[Problem]:
                     fix = "give exactly one of `text`, `lookup`, `call`"
                     yield Problem(path=f"{path}.answers[{at}]", message=f"has {len(given)} answers", fix=fix)
                 if answer.call is not None:
-                    yield from address_problems(f"{path}.answers[{at}].call.url", answer.call.url.partition("?")[0])
+                    yield from address_problems(f"{path}.answers[{at}].call.url", answer.call.url, may_query=True)
         case _:
             return
 

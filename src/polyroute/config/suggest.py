@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_MOST_COMPARISONS = 200_000  # thousands of unknown names among thousands of known ones still end soon
+_MOST_COMPARISONS = 100_000  # thousands of unknown names among thousands of known ones still end soon
 _SHOWN = 12
 
 

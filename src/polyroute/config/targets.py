@@ -1,6 +1,6 @@
 """What a route points at: the names in it that stand for models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from polyroute.config.document import (
     Cascade,
@@ -26,6 +26,19 @@ def targets_of(route: Route) -> Iterator[tuple[str, str]]:
     if route.strategy is not None:
         yield from ((f"strategy.{path}", target) for path, target in _of_strategy(route.strategy))
     yield from _listed("fallback", route.fallback)
+
+
+def models_behind(routes: Mapping[str, Route], target: str) -> Iterator[str]:
+    """The names that `target` stands for: itself, or a route's models in their order, each route opened once."""
+    pending, opened = [target], set()
+    while pending:
+        name = pending.pop()
+        route = routes.get(name)
+        if route is None:
+            yield name
+        elif name not in opened:
+            opened.add(name)
+            pending.extend(inner for _, inner in reversed(tuple(targets_of(route))))
 
 
 def _of_strategy(strategy: Strategy) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,76 @@
+"""A setting without effect stops the start."""
+
+from pathlib import Path
+
+import pytest
+
+from polyroute.config.check import check
+from polyroute.config.load import loads
+from polyroute.config.support import GAPS, unsupported
+
+SIM = "models: {m: simulated/m, n: simulated/n}\n"
+
+
+def paths_of(text: str) -> list[str]:
+    document = loads(SIM + text, {"URL": "http://x"}, folder=Path("/nowhere")).document
+    problems = list(unsupported(document))
+    assert set(problems) <= set(check(document))
+    return [problem.path for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("server: {workers: 2}", ["server.workers"]),
+        ("store: {shared: 'redis://127.0.0.1'}", ["store.shared"]),
+        ("store: {vectors: 'http://127.0.0.1'}", ["store.vectors"]),
+        ("routes: {r: {primary: m, cache: {exact: 5m}}}", ["routes.r.cache"]),
+        ("routes: {r: {primary: m, cache: {semantic: {ttl: 24h, max_wrong: 0.005}}}}", ["routes.r.cache"]),
+        ("routes: {r: {primary: m, prompt: support@3}}", ["routes.r.prompt"]),
+        ("routes: {r: {primary: m, output: {schema: {}, aliases: {a: b}}}}", ["routes.r.output"]),
+        (
+            "routes: {r: {primary: m, gates: [{use: json}, {use: judge, model: n, min: 0.5}]}}",
+            ["routes.r.gates[1].use"],
+        ),
+        ("routes: {r: {primary: m, gates: [{use: regex, pattern: x}]}}", ["routes.r.gates[0].use"]),
+        ("routes: {r: {primary: m, gates: [{use: all, gates: [{use: json}]}]}}", ["routes.r.gates[0].use"]),
+        ("routes: {r: {primary: m, gates: [{use: json, on_reject: review}]}}", ["routes.r.gates[0].on_reject"]),
+        ("routes: {r: {strategy: {use: learned, models: [m, n], artifact: a}}}", ["routes.r.strategy.use"]),
+        ("routes: {r: {strategy: {use: llm, models: [m], router: n, prompt: x}}}", ["routes.r.strategy.use"]),
+        ("routes: {r: {strategy: {use: split, arms: [{route: s}]}}, s: {primary: m}}", ["routes.r.strategy.use"]),
+        ("limits: {per_user_tokens_per_minute: 5}", ["limits.per_user_tokens_per_minute"]),
+        ("telemetry: {otlp: 'http://127.0.0.1:4318', content: true}", ["telemetry.otlp", "telemetry.content"]),
+        ("pipelines: {p: {nodes: []}}", ["pipelines.p"]),
+        ("prompts: {p: hello}", ["prompts.p"]),
+        ("batch: {window: '22:00-06:00', deadline: 24h}", ["batch"]),
+        ("alerts: [{use: webhook, url: {env: URL}, on: [plan_exhausted]}]", ["alerts[0]"]),
+        ("classifiers: {c: {use: examples, file: f}}", ["classifiers.c"]),
+        ("economics: {a: 1}", ["economics.a"]),
+    ],
+)
+def test_it_is_told_by_its_path(text: str, paths: list[str]) -> None:
+    assert paths_of(text) == paths
+
+
+def test_a_models_budget_is_told() -> None:
+    text = "models: {m: {provider: simulated, budget: {daily_usd: 200}}}"
+    document = loads(text, {}, folder=Path("/nowhere")).document
+    assert [problem.path for problem in unsupported(document)] == ["models.m.budget"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "server: {workers: 1}\nstore: {shared: memory, vectors: embedded}\ntelemetry: {content: false}",
+        "routes: {r: {primary: m, require_human_review: true, min_output_tokens: 8}}",
+        "routes: {r: {primary: m, gates: [{use: json, on_reject: retry}, {use: length, on_reject: block}]}}",
+        "pipelines: {}\nprompts: {}\nalerts: []\neconomics: {}",
+    ],
+)
+def test_what_has_its_effect_or_asks_for_none_is_not(text: str) -> None:
+    assert paths_of(text) == []
+
+
+def test_every_gap_names_a_setting_once() -> None:
+    assert len({gap.path for gap in GAPS}) == len(GAPS)
