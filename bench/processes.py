@@ -19,6 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+CACHED_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Environment under which Python keeps what it compiled, as an installed package does, whatever ours says."""
+
 
 class BenchError(Exception):
     """The bench cannot go on; the message says what is missing or wrong."""

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import BenchError, Child, free_port, post
+from bench.processes import CACHED_BYTECODE, BenchError, Child, free_port, post
 from bench.traffic import KEY, PATHS, Door, bodies, headers
 
 HERE = Path(__file__).parent
@@ -76,7 +76,7 @@ def start_gateway(stack: ExitStack, folder: Path, upstream: int, *, prefix: tupl
     port, document = free_port(), folder / "polyroute.yaml"
     document.write_text(gateway_document(upstream))
     command = [*prefix, str(GATEWAY), "serve", "-c", str(document), "--port", str(port)]
-    environment = {"BENCH_KEY": KEY, "BENCH_UPSTREAM_KEY": UPSTREAM_KEY}
+    environment = CACHED_BYTECODE | {"BENCH_KEY": KEY, "BENCH_UPSTREAM_KEY": UPSTREAM_KEY}
     return stack.enter_context(Child("gateway", command, port=port, folder=folder, environment=environment))
 
 
