@@ -50,7 +50,7 @@ def write_messages(messages: Iterable[Message], dropped: set[str]) -> list[dict[
     written: list[dict[str, Any]] = []
     shown: list[Part] = []  # what tools returned and tool messages cannot hold: follows the last of them
     for message in messages:
-        if shown and not any(isinstance(part, ToolResult) for part in message.parts):
+        if shown and message.role not in ("user", "tool"):
             written.append({"role": "user", "content": _content(shown, dropped)})
             shown = []
         if message.role == "assistant":
