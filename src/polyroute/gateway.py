@@ -155,7 +155,7 @@ class RequestPath:
         draft.baseline = route.baseline
 
         draft.classification = parts.classifier.classify(
-            request, task=entry.task or route.task, thresholds=route.thresholds
+            request, task=entry.task or route.task, wants_task=route.wants_task, thresholds=route.thresholds
         )
         draft.mark(now())
 

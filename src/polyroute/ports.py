@@ -151,9 +151,14 @@ class Transport(Protocol):
 
 class Classifier(Protocol):
     def classify(
-        self, request: Request, *, task: str | None = None, thresholds: Thresholds = DEFAULT_THRESHOLDS
+        self,
+        request: Request,
+        *,
+        task: str | None = None,
+        wants_task: bool = False,
+        thresholds: Thresholds = DEFAULT_THRESHOLDS,
     ) -> Classification:
-        """`task` is what the caller declared; without it the classifier may detect one."""
+        """`task` is what the caller declared; without it one is detected where the route `wants_task`."""
 
 
 class Selection(Struct, frozen=True, kw_only=True):

@@ -68,7 +68,7 @@ class App:
     async def _tell(self, exchange: Exchange, services: Services, found: Found, told: Mapped) -> None:
         if exchange.started:
             return  # a stream has said it in its own last event
-        services.metrics.refused(told.status, told.code or told.kind)
+        services.metrics.refused(told.code or told.kind)
         body = services.dialects[found.dialect].render_error(told.kind, told.message, field=told.field, code=told.code)
         headers = {"x-polyroute-request-id": exchange.request_id, **told.headers}
         if exchange.client_request_id is not None:

@@ -74,4 +74,6 @@ def _money(amount: Decimal | None) -> str | None:
 
 def _safe(value: str) -> bytes:
     """Printable ASCII: what a provider or a document named must not break a header."""
-    return value.encode("ascii", "replace").replace(b"\r", b" ").replace(b"\n", b" ")
+    if not value.isprintable():
+        value = "".join(mark if mark.isprintable() else " " for mark in value)
+    return value.encode("ascii", "replace")

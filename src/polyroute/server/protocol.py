@@ -1,113 +1,234 @@
-"""uvicorn's HTTP/1.1 protocol made strict: bounded heads, time limits per phase, shaped parser errors, real leaving.
+"""HTTP/1.1 on one connection, strict: bounded heads, time limits per phase, shaped parser errors, real leaving.
 
-- A request's head must arrive within `HEAD_S` and `MAX_HEAD_BYTES`; a body must make progress every `BODY_S`; an idle
-  connection lives `IDLE_S`. One sweep a second looks at all connections, so that waiting costs no timer each.
-- A caller that leaves cancels the work done for it at once.
-- What the parser refuses is answered like any other bad request, and the connection is closed.
+Parsing is httptools' alone (llhttp). What is ours: a request's head must arrive within `HEAD_S` and `MAX_HEAD_BYTES`, a
+body must make progress every `BODY_S`, an idle connection lives `IDLE_S`; one sweep a second looks at all connections,
+so that waiting costs no timer each. A caller that leaves cancels the work done for it at once. What the parser refuses
+is answered like any other bad request, and the connection is closed. uvicorn's server runs it: sockets, signals, drain.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import cast
+from urllib.parse import unquote
 
+import httptools
 import orjson
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.server import ServerState
+
+from polyroute.server.cycle import App, Cycle, Message
 
 HEAD_S = 10.0
 BODY_S = 30.0
 IDLE_S = 75.0
 MAX_HEAD_BYTES = 64 * 1024
+MAX_PIPELINED = 16
 SWEEP_S = 1.0
 
 _IDLE, _HEAD, _BODY, _ANSWERING = range(4)
 _LIMIT_S = {_IDLE: IDLE_S, _HEAD: HEAD_S, _BODY: BODY_S}
 
 
-class StrictProtocol(HttpToolsProtocol):
-    """One connection."""
+class StrictProtocol(asyncio.Protocol):
+    """One connection. The constructor's signature is the one uvicorn calls."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # uvicorn's own signature
-        super().__init__(*args, **kwargs)
-        self._phase = _IDLE
-        self._since_s = self.loop.time()
-        self._head_bytes = 0
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._app: App = config.loaded_app
+        self._state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._flow: FlowControl
+        self._peer: tuple[str, int] | None = None
+        self._cycle: Cycle | None = None  # the newest
+        self._waiting: deque[Cycle] = deque()  # pipelined behind the one that is answered
         self._task: asyncio.Task[None] | None = None
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
+        self._head_bytes = 0
+        self._phase = _IDLE
+        self._since_s = self._loop.time()
+
+    # ── the connection ────────────────────────────────────────────────────────────────────────────────
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn asks for `shutdown` only
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class does not derive from it
+        self._flow = FlowControl(self._transport)
+        self._peer = transport.get_extra_info("peername")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._state.connections.discard(self)
+        self._flow.resume_writing()
+        cycle = self._cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if self._task is not None:
+                self._task.cancel()
+
+    def eof_received(self) -> None:
+        """A caller that closes its side has left; asyncio closes ours."""
+
+    def pause_writing(self) -> None:
+        self._flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._flow.resume_writing()
+
+    def shutdown(self) -> None:
+        """The server stops: the answer under way is finished, and the connection is not kept."""
+        if self._cycle is None or self._cycle.response_complete:
+            self._transport.close()
+        else:
+            self._cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         if self._phase <= _HEAD:
             if self._phase == _IDLE:
                 self._enter(_HEAD)
                 self._head_bytes = 0
-            self._head_bytes += min(len(data), MAX_HEAD_BYTES + 1)
+            self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES and b"\r\n\r\n" not in data[:MAX_HEAD_BYTES]:
                 self._refuse(431, "Request Header Fields Too Large", f"the head is over {MAX_HEAD_BYTES} bytes")
                 return
-        super().data_received(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            return  # nothing is offered to upgrade to: the request is answered as it is, what follows is not read
+        except httptools.HttpParserError:
+            self._refuse(400, "Bad Request", "the request is not valid HTTP/1.1")
+
+    # ── the parser's callbacks ────────────────────────────────────────────────────────────────────────
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+        self._expects_continue = False
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        super().on_headers_complete()
+        parsed = httptools.parse_url(self._url)
+        path = parsed.path.decode("ascii")
+        version = self._parser.get_http_version()
+        scope: Message = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "method": self._parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": parsed.path,
+            "query_string": parsed.query or b"",
+            "headers": self._headers,
+            "client": self._peer,
+        }
+        before, self._cycle = (
+            self._cycle,
+            Cycle(
+                scope,
+                self._transport,
+                self._flow,
+                continues=self._expects_continue,
+                keep_alive=version != "1.0" and self._parser.should_keep_alive(),
+                on_response=self._answered,
+            ),
+        )
         self._enter(_BODY)
+        if before is None or before.response_complete:
+            self._begin(self._cycle)
+        else:
+            self._flow.pause_reading()
+            self._waiting.append(self._cycle)
+            if len(self._waiting) > MAX_PIPELINED:
+                self._transport.close()
 
     def on_body(self, body: bytes) -> None:
-        self._since_s = self.loop.time()
-        super().on_body(body)
+        cycle = self._cycle
+        if cycle is None or cycle.response_complete:
+            return
+        self._since_s = self._loop.time()
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self._flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
-        if self._phase == _BODY:
-            self._enter(_ANSWERING)
+        cycle = self._cycle
+        if cycle is None or cycle.response_complete:
+            self._enter(_IDLE)
+            return
+        cycle.more_body = False
+        cycle.message_event.set()
+        self._enter(_ANSWERING)
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if not self.pipeline:
+    # ── the answer ────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, cycle: Cycle) -> None:
+        self._task = self._loop.create_task(cycle.run(self._app))
+        self._state.tasks.add(self._task)
+        self._task.add_done_callback(self._state.tasks.discard)
+
+    def _answered(self) -> None:
+        self._state.total_requests += 1
+        if self._transport.is_closing():
+            return
+        self._flow.resume_reading()
+        if self._waiting:
+            self._begin(self._waiting.popleft())
+        elif self._phase == _ANSWERING:
             self._enter(_IDLE)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        cycle: RequestResponseCycle | None = self.cycle
-        answering = cycle is not None and not cycle.response_complete
-        super().connection_lost(exc)
-        if answering and self._task is not None:
-            self._task.cancel()
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "Bad Request", "the request is not valid HTTP/1.1")
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────────
 
     def overdue(self, now_s: float) -> bool:
         limit_s = _LIMIT_S.get(self._phase)
         if limit_s is None or now_s - self._since_s <= limit_s:
             return False
         # A paused body is our own doing: the handler has not asked for more.
-        return self._phase != _BODY or not self.flow.read_paused
+        return self._phase != _BODY or not self._flow.read_paused
 
     def end_overdue(self) -> None:
-        cycle: RequestResponseCycle | None = self.cycle
-        if self._phase == _IDLE or self.transport.is_closing():
-            self.transport.close()
+        cycle = self._cycle
+        if self._phase == _IDLE or self._transport.is_closing():
+            self._transport.close()
         elif self._phase == _BODY and cycle is not None and cycle.response_started:
-            self.transport.abort()
+            self._transport.abort()
         else:
             self._refuse(408, "Request Timeout", "the request did not arrive in time")
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._task = self.loop.create_task(cycle.run_asgi(app))
-        self._task.add_done_callback(self.tasks.discard)
-        self.tasks.add(self._task)
-
     def _enter(self, phase: int) -> None:
         self._phase = phase
-        self._since_s = self.loop.time()
+        self._since_s = self._loop.time()
 
     def _refuse(self, status: int, phrase: str, message: str) -> None:
-        if self.transport.is_closing():
+        if self._transport.is_closing():
             return
         body = orjson.dumps(
             {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": "malformed_http"}}
         )
-        self.transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+        self._transport.write(
+            b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
             % (status, phrase.encode(), len(body), body)
         )
-        self.transport.close()
+        self._transport.close()
 
 
 async def sweep(connections: Iterable[object]) -> None:

@@ -40,6 +40,7 @@ async def serve(app: App, sock: socket.socket, on_ready: OnReady | None = None) 
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # who calls is told by their key, never by a header
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,

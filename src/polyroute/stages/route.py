@@ -32,6 +32,7 @@ class Route(Struct, frozen=True, kw_only=True):
     timeout_s: float = 600.0
     needs_review: bool = False
     task: str | None = None  # declared for every request of this route
+    wants_task: bool = False  # its strategy asks for the task, so one is detected where none is declared
 
 
 class Routes:

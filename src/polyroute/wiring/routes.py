@@ -117,6 +117,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             timeout_s=route.timeout_s,
             needs_review=route.require_human_review,
             task=route.task,
+            wants_task=isinstance(strategy, strategies.Task | strategies.Rules | strategies.Logic),
         )
 
     def _strategy(self, name: str, route: settings.Route) -> tuple[str, Strategy]:

@@ -37,7 +37,12 @@ class HeuristicClassifier(Struct, frozen=True, kw_only=True):
     tasks: TaskPack
 
     def classify(
-        self, request: Request, *, task: str | None = None, thresholds: Thresholds = DEFAULT_THRESHOLDS
+        self,
+        request: Request,
+        *,
+        task: str | None = None,
+        wants_task: bool = False,
+        thresholds: Thresholds = DEFAULT_THRESHOLDS,
     ) -> Classification:
         query = request.last_user_text
         lowered = query.lower()
@@ -52,7 +57,7 @@ class HeuristicClassifier(Struct, frozen=True, kw_only=True):
             label=thresholds.label(score),
             score=score,
             classifier=NAME,
-            task=task or self.tasks.detect(lowered),
+            task=task or (self.tasks.detect(lowered) if wants_task else None),
             evidence=tuple(evidence),
         )
 
