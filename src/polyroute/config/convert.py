@@ -91,7 +91,7 @@ def _json(value: object) -> object:
 class Examined(Struct, frozen=True, kw_only=True):
     """What is left without the mistakes, and the mistakes; their paths are not yet placed in a file."""
 
-    rest: object  # numbers that the environment gave as text are numbers here
+    rest: object  # what the environment gave is plain text here, or a number where one is wanted
     problems: tuple[Problem, ...]
     shortened: dict[str, tuple[int, ...]]  # lists that lost entries: where those that are left stood
 
@@ -121,12 +121,18 @@ class _Examiner:
         self.problems: list[Problem] = []
         self.shortened: dict[str, tuple[int, ...]] = {}
         self._read_value = read_value
+        # By the identity of a type, which `_document_type` keeps alive: looking into one is slow.
+        self._choices: dict[int, tuple[inspect.Type, ...]] = {}
+        self._fields: dict[int, dict[str, inspect.Field]] = {}
 
     def value(self, kind: inspect.Type, value: object, path: str) -> object:
         """`value` as far as it is right, or _BAD once the problem is told."""
         if isinstance(value, Unset):
             return _BAD
-        choices = [choice for choice in _choices(kind) if _may_hold(choice, value)]
+        every = self._choices.get(id(kind))
+        if every is None:
+            every = self._choices[id(kind)] = _choices(kind)
+        choices = [choice for choice in every if _may_hold(choice, value)]
         if not choices:
             return self._wrong(kind, value, path)
         if isinstance(choices[0], inspect.StructType) and isinstance(value, dict):
@@ -163,15 +169,15 @@ class _Examiner:
                 if not (kind.min_length or 0) <= len(value) <= (kind.max_length or len(value)):
                     self._report(path, f"must be {_words(kind)}, got {shown(value)}")
                     return _BAD
-                return value
+                return str(value)
             case inspect.LiteralType():
                 if value in kind.values:
-                    return value
+                    return str(value)
                 fix = Vocabulary(str(known) for known in kind.values).fix(value)
                 self._report(path, f"must be {_words(kind)}, got {shown(value)}", fix)
                 return _BAD
             case _:
-                return value
+                return _json(value)
 
     def _plain(self, kind: inspect.Type, value: object, path: str) -> object:
         """A number or a claim; what the environment gave as text is read as if it stood in the document."""
@@ -204,10 +210,12 @@ class _Examiner:
         kind = self._tagged(choices, value, path)
         if kind is None:
             return _BAD
-        fields = {field.encode_name: field for field in kind.fields}
+        fields = self._fields.get(id(kind))
+        if fields is None:
+            fields = self._fields[id(kind)] = {field.encode_name: field for field in kind.fields}
         rest: dict[str, object] = {}
         if kind.tag_field is not None:
-            rest[kind.tag_field] = value[kind.tag_field]
+            rest[kind.tag_field] = str(value[kind.tag_field])
         is_whole = True
         for key, item in value.items():
             field = fields.get(key)

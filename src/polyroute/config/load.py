@@ -83,12 +83,7 @@ def _load(path: Path, env: Mapping[str, str], texts: dict[str, str]) -> Loaded:
     assembly = _Assembly(env, None, texts=texts)
     tree = assembly.tree(path)
     read_value = value_reader(path.parent)
-    document: Document | None = None
-    if not assembly.problems:
-        try:
-            document = convert(tree, read_value)
-        except msgspec.ValidationError:
-            document = None
+    document = None if assembly.problems else _typed(tree, assembly.texts, read_value)
     if document is None:
         document = _explained(path, env, assembly.texts, read_value)
     return Loaded(
@@ -96,8 +91,21 @@ def _load(path: Path, env: Mapping[str, str], texts: dict[str, str]) -> Loaded:
     )
 
 
+def _typed(tree: object, texts: Mapping[str, str], read_value: ReadValue) -> Document | None:
+    """None where something is wrong."""
+    if any("${" in text or "env" in text for text in texts.values()):
+        examined = examine(tree, read_value)  # tells text from numbers, which the environment does not
+        if examined.problems:
+            return None
+        tree = examined.rest
+    try:
+        return convert(tree, read_value)
+    except msgspec.ValidationError:
+        return None
+
+
 def _explained(path: Path, env: Mapping[str, str], texts: dict[str, str], read_value: ReadValue) -> Document:
-    """The document after all, where only numbers from the environment stood in the way; else ConfigError."""
+    """Raises ConfigError with all that is wrong; a document where nothing is, after all."""
     marks = Marks()
     assembly = _Assembly(env, marks, texts=texts)
     tree = assembly.tree(path)

@@ -150,24 +150,34 @@ class _Frame:
 def parse(
     text: str, *, file: str, env: Mapping[str, str], problems: list[Problem], marks: Marks | None = None
 ) -> object:
-    """The document's value. What is wrong but leaves the rest readable goes to `problems`.
+    """The document's value, text from the environment as FromEnv.
 
-    Raises ConfigError with one problem where nothing after it can be trusted.
+    What is wrong but leaves the rest readable goes to `problems`. Raises ConfigError with one problem where nothing
+    after it can be trusted.
     """
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(
             [Problem(path=ROOT, message=f"the file has more than {MAX_CHARACTERS} characters", file=file, line=1)]
         )
+    if not _is_unicode(text):
+        raise ConfigError([Problem(path=ROOT, message="half a surrogate pair is no text", file=file, line=1)])
     reader = _Reader(file=file, env=env, problems=problems, marks=marks)
     try:
         return reader.read(_events(text))
     except yaml.MarkedYAMLError as exc:
         raise ConfigError([_syntax_problem(text, file, exc)]) from exc
     except ReaderError as exc:
-        position = exc.position if isinstance(exc.position, int) else 0
-        line = text.count("\n", 0, position) + 1
+        line = text.encode()[: exc.position].count(b"\n") + 1
         message = f"a control character that YAML does not allow: {exc.character!r}"
         raise ConfigError([Problem(path=ROOT, message=message, file=file, line=line, column=1)]) from exc
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _syntax_problem(text: str, file: str, error: yaml.MarkedYAMLError) -> Problem:

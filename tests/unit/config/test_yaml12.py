@@ -93,6 +93,8 @@ def test_keys_are_always_text() -> None:
         pytest.param("a: [1, 2", 1, "not YAML", id="an unclosed list"),
         pytest.param("a: 'x", 1, "not YAML", id="an unclosed quote"),
         pytest.param("a: b\n\x07: 1", 2, "control character", id="a control character"),
+        pytest.param("é: ü\nb: \x07", 2, "control character", id="a control character after others than ASCII"),
+        pytest.param("a: \ud800", 1, "surrogate", id="half a surrogate pair"),
         pytest.param("a: {<<: 5}", 1, "needs a mapping", id="a merge of no mapping"),
         pytest.param("\n\na: ${MISSING}", 3, "MISSING is not set", id="a missing variable in a text"),
         pytest.param("a: {env: MISSING}", 1, "MISSING is not set", id="a missing variable by name"),
