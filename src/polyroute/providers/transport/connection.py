@@ -47,6 +47,7 @@ class Http1Reply:
         "_is_detached",
         "_is_until_eof",
         "_last_at",
+        "_sent_at",
         "_started_at",
         "_waiter",
         "_wants",
@@ -58,7 +59,7 @@ class Http1Reply:
         "status",
     )
 
-    def __init__(self, connection: "Connection", deadlines: Deadlines, started_at: float) -> None:
+    def __init__(self, connection: "Connection", deadlines: Deadlines, *, started_at: float, sent_at: float) -> None:
         self._connection = connection
         self._head: dict[bytes, bytes] = {}
         self.parts: list[bytes] = []
@@ -66,7 +67,8 @@ class Http1Reply:
         self._waiter: asyncio.Future[None] | None = None
         self._wants = _HEAD
         self.failure: ProviderError | None = None
-        self._started_at = started_at
+        self._started_at = started_at  # what the total is counted from
+        self._sent_at = sent_at  # what the first token is counted from
         self._last_at: float | None = None  # when bytes of the body last came
         self._is_until_eof = False
         self._is_detached = False
@@ -207,7 +209,7 @@ class Http1Reply:
             return total_at
         if self._last_at is not None:
             return min(total_at, self._last_at + deadlines.between_tokens_s)
-        return min(total_at, self._started_at + deadlines.first_token_s)
+        return min(total_at, self._sent_at + deadlines.first_token_s)
 
     def lateness(self, now: float) -> ProviderTimeout:
         deadlines = self.deadlines
@@ -262,12 +264,12 @@ class Connection(asyncio.Protocol):
         self._keeps_alive = False
 
     def send(self, head: bytes, body: bytes, deadlines: Deadlines, started_at: float) -> Http1Reply:
-        """Sends one request. `started_at` is when its deadlines began to run."""
+        """Sends one request, of a call that began at `started_at`."""
         assert self._transport is not None
         self.served += 1
         self._barren_bytes = 0
         self._fields = []
-        self._reply = reply = Http1Reply(self, deadlines, started_at)
+        self._reply = reply = Http1Reply(self, deadlines, started_at=started_at, sent_at=self._time())
         self._arm(reply.due_at(is_paused=False))
         if len(body) < _ONE_WRITE_BYTES:
             self._transport.write(head + body)

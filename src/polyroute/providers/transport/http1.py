@@ -50,7 +50,7 @@ class Http1Transport:
         target = self._targets.get(url) or self._target(loop, url)
         head = b"%b%bcontent-length: %d\r\n\r\n" % (target.head, field_lines(headers), len(body))
         started_at = loop.time()
-        connection = target.pool.take_idle() or await target.pool.take(deadlines.connect_s)
+        connection = target.pool.take_idle() or await target.pool.take(deadlines)
         was_kept = connection.served > 0
         reply = connection.send(head, body, deadlines, started_at)
         try:
@@ -58,7 +58,7 @@ class Http1Transport:
         except Unreachable:
             if not (was_kept and reply.is_unanswered):
                 raise
-            connection = await target.pool.take(deadlines.connect_s, fresh=True)
+            connection = await target.pool.take(deadlines, fresh=True)
             reply = connection.send(head, body, deadlines, started_at)
             await reply.head()
         return reply

@@ -9,6 +9,7 @@ from collections import deque
 from polyroute.errors import ProviderTimeout, Remedy, Unreachable
 from polyroute.providers.transport.address import Origin
 from polyroute.providers.transport.connection import Connection
+from polyroute.types.cards import Deadlines
 
 
 class Pool:
@@ -45,15 +46,18 @@ class Pool:
             connection.abort()
         return None
 
-    async def take(self, connect_s: float, *, fresh: bool = False) -> Connection:
+    async def take(self, deadlines: Deadlines, *, fresh: bool = False) -> Connection:
         """An idle connection (unless `fresh`) or a new one. Raises ProviderTimeout, Unreachable."""
+        limit_s = min(deadlines.connect_s, deadlines.total_s)
         try:
-            async with asyncio.timeout(connect_s):
+            async with asyncio.timeout(limit_s):
                 return (None if fresh else self.take_idle()) or await self._place() or await self._connect()
         except TimeoutError as exc:
             why = f"all {self._max_open} connections to it are busy" if self._is_full() else "it does not answer"
-            message = f"no connection to the provider within {connect_s:g} s: {why}"
-            raise ProviderTimeout(message, phase="connect") from exc
+            raise ProviderTimeout(
+                f"no connection to the provider within {limit_s:g} s: {why}",
+                phase="connect" if limit_s == deadlines.connect_s else "total",
+            ) from exc
         except ssl.SSLError as exc:
             error = Unreachable(f"no TLS connection to the provider: {exc.reason or 'handshake failed'}")
             error.remedy = Remedy.SWITCH  # a certificate does not heal by itself

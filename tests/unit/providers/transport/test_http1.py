@@ -108,6 +108,29 @@ async def test_waiting_for_a_free_connection_counts_as_connecting() -> None:
         assert await call(transport, upstream) == b"hello"
 
 
+async def test_waiting_for_a_free_connection_is_not_the_providers_silence() -> None:
+    async with serving() as upstream, opened(Http1Transport(max_open=1)) as transport:
+        upstream.may_answer.clear()
+        first = asyncio.create_task(call(transport, upstream))
+        await upstream.arrived.wait()
+        second = asyncio.create_task(call(transport, upstream, Deadlines(first_token_s=0.05)))
+        await asyncio.sleep(0.08)  # longer than the deadline that does not run yet
+        upstream.may_answer.set()
+        assert await asyncio.gather(first, second) == [b"hello"] * 2
+
+
+async def test_the_total_holds_while_connecting_too() -> None:
+    async with serving() as upstream, opened(Http1Transport(max_open=1)) as transport:
+        upstream.may_answer.clear()
+        first = asyncio.create_task(call(transport, upstream))
+        await upstream.arrived.wait()
+        with pytest.raises(ProviderTimeout) as caught:
+            await call(transport, upstream, Deadlines(total_s=0.02))
+        assert caught.value.phase == "total"
+        upstream.may_answer.set()
+        assert await first == b"hello"
+
+
 async def test_a_call_cancelled_while_it_waits_gives_its_place_away() -> None:
     async with serving() as upstream, opened(Http1Transport(max_open=1)) as transport:
         upstream.may_answer.clear()
