@@ -19,16 +19,17 @@ from polyroute.config.targets import models_behind, targets_of
 from polyroute.errors import Problem
 
 ADMIN_KEY = "POLYROUTE_ADMIN_KEY"
-MODALITIES = {"vision": "image", "image": "image", "audio": "audio", "pdf": "pdf"}  # capabilities that are inputs
+# Capabilities that are kinds of input.
+MODALITIES = {"vision": "image", "image": "image", "audio": "audio", "pdf": "pdf", "video": "video"}
 CAPABILITIES = frozenset(MODALITIES) | {
-    *("tools", "parallel_tools", "json", "json_schema", "thinking", "logprobs", "prompt_caching", "citations"),
-    *("seed", "streaming", "system", "embeddings", "audio_output", "image_output", "web_search", "code_execution"),
-}
-
+    *("tools", "parallel_tools", "json", "json_schema", "thinking", "adaptive_thinking", "always_thinks", "logprobs"),
+    *("caching", "citations", "embeddings", "fixed_sampling", "mid_system", "n_choices"),
+}  # the catalogue's words
 _RESERVED_MODELS = {"auto": "it is the default route's name"}
 _RESERVED_PROVIDERS = {
     "polyroute": "`polyroute/NAME` is a route",
     "pipeline": "`pipeline/NAME` is a pipeline",
+    "logic": "`logic/ROUTE` is a route's answers without a model",
     "auto": "it is the default route's name",
 }
 

@@ -15,7 +15,7 @@ from polyroute.config.check import Known, check
 from polyroute.config.convert import ReadValue, convert, examine, shown, value_reader
 from polyroute.config.document import Document, Model, Provider
 from polyroute.config.secret import Secret
-from polyroute.config.targets import targets_of
+from polyroute.config.targets import names_in
 from polyroute.config.yaml12 import MAX_CHARACTERS, ROOT, Mark, Marks, parse
 from polyroute.errors import ConfigError, Problem
 
@@ -284,4 +284,4 @@ def _with_own_providers(document: Document, env: Mapping[str, str]) -> Document:
 def _mentioned(document: Document) -> Iterable[str]:
     yield from (model for model in document.models.values() if isinstance(model, str))
     for route in document.routes.values():
-        yield from (target for _, target in targets_of(route))
+        yield from names_in(route)

@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 from polyroute.config.check import MODALITIES
 from polyroute.config.document import Document, Failure, Model, PerToken, Placement, Provider, Tier, Timeouts
 from polyroute.config.support import CALLABLE_FAMILIES
-from polyroute.config.targets import models_behind, targets_of
+from polyroute.config.targets import models_behind, names_in
 from polyroute.types import cards
 from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
 
@@ -68,7 +68,7 @@ class _Place(Struct, frozen=True, kw_only=True):
 
 def deployments(document: Document, known: Cards) -> tuple[Deployment, ...]:
     """Every deployment that this version can call, declared models first, then `provider/model` as routes name it."""
-    written = (target for route in document.routes.values() for _, target in targets_of(route))
+    written = (target for route in document.routes.values() for target in names_in(route))
     implicit = dict.fromkeys(t for t in written if "/" in t and t not in document.models and t not in document.routes)
     return tuple(
         _deployment(place, f"{name}@{place.placement.provider}{nth}", known)

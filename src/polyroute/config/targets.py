@@ -28,6 +28,13 @@ def targets_of(route: Route) -> Iterator[tuple[str, str]]:
     yield from _listed("fallback", route.fallback)
 
 
+def names_in(route: Route) -> Iterator[str]:
+    """Every name of a model in it: what it points at, and what it is measured against."""
+    yield from (target for _, target in targets_of(route))
+    if route.baseline is not None:
+        yield route.baseline
+
+
 def models_behind(routes: Mapping[str, Route], target: str) -> Iterator[str]:
     """The names that `target` stands for: itself, or a route's models in their order, each route opened once."""
     pending, opened = [target], set()

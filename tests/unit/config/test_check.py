@@ -1,10 +1,12 @@
 """Whether the parts of a document fit together."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from polyroute.config.check import check, check_start
+from polyroute.catalog import cards
+from polyroute.config.check import CAPABILITIES, MODALITIES, check, check_start
 from polyroute.config.document import Document
 from polyroute.config.load import loads
 from polyroute.errors import Problem
@@ -190,3 +192,10 @@ def test_a_long_chain_of_routes_is_followed_to_its_end() -> None:
     ((path, message),) = told(f"{MODELS}routes:\n{ends}{chain}")
     assert path == "routes.r1500.fallback"
     assert message.startswith("leads back to itself: r2 → r3")
+
+
+def test_every_capability_and_input_of_the_catalogue_may_be_named() -> None:
+    overlay = json.loads((cards.DATA / "overlay.json").read_bytes())
+    facts = [*overlay["groups"], *(row for group in overlay["groups"] for row in group["models"])]
+    assert {word for fact in facts for word in fact.get("capabilities") or ()} <= CAPABILITIES
+    assert {word for fact in facts for word in fact.get("modalities") or ()} <= {"text", *MODALITIES.values()}

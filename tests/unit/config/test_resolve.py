@@ -114,8 +114,13 @@ def test_a_machine_hour_is_spread_over_its_tokens() -> None:
 
 
 def test_a_model_that_only_a_route_names_is_implicit() -> None:
-    text = "routes: {r: {primary: openai/gpt-4o, fallback: [m, simulated/x]}}\nmodels: {m: openai/gpt-4o}"
-    assert list(by_id(text)) == ["m@openai", "openai/gpt-4o@openai", "simulated/x@simulated"]
+    route = "{primary: openai/gpt-4o, fallback: [m, simulated/x], baseline: openai/o3}"
+    assert list(by_id(f"routes: {{r: {route}}}\nmodels: {{m: openai/gpt-4o}}")) == [
+        "m@openai",
+        "openai/gpt-4o@openai",
+        "simulated/x@simulated",
+        "openai/o3@openai",
+    ]
 
 
 def test_a_caller_may_name_any_model_of_a_declared_provider() -> None:
