@@ -113,10 +113,10 @@ async def test_waiting_for_a_free_connection_is_not_the_providers_silence() -> N
         upstream.may_answer.clear()
         first = asyncio.create_task(call(transport, upstream))
         await upstream.arrived.wait()
-        second = asyncio.create_task(call(transport, upstream, Deadlines(first_token_s=0.05)))
-        await asyncio.sleep(0.08)  # longer than the deadline that does not run yet
+        second = asyncio.create_task(call(transport, upstream, Deadlines(first_token_s=0.2)))
+        await asyncio.sleep(0.25)  # longer than the deadline that does not run yet
         upstream.may_answer.set()
-        assert await asyncio.gather(first, second) == [b"hello"] * 2
+        assert (await first, await second) == (b"hello", b"hello")
 
 
 async def test_the_total_holds_while_connecting_too() -> None:
