@@ -28,6 +28,7 @@ from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
 _PATIENCE_S = 5.0  # for another process's lock
 _LOG_LIMIT_BYTES = 4 << 20
 _JOURNAL_LIMIT_BYTES = 1 << 20
+_RECOVERY_BATCH = 250  # requests per commit, so that the loop goes on meanwhile
 _MAX_PENDING = 10_000  # settlements; beyond it nothing new is opened
 
 
@@ -93,24 +94,26 @@ class SqliteLedger:
 
         Call it at start, and every minute or so where several processes share the file.
         """
-        done: list[Settlement] = []
+        requests, cost_usd = 0, ZERO_USD
         for path in journal_paths(journals_folder(self._path)):
             journal = claim(path)
             if journal is None:
                 continue
             try:
-                settlements = [
-                    (recover(request.opening, request.later, now), request.opening.reserved_usd)
-                    for request in journal.requests
-                ]
-                booked: list[Settlement] = []
-                await self._write(settle_unsettled(self._queries, settlements, booked))
+                for start in range(0, len(journal.requests), _RECOVERY_BATCH):
+                    settlements = [
+                        (recover(request.opening, request.later, now), request.opening.reserved_usd)
+                        for request in journal.requests[start : start + _RECOVERY_BATCH]
+                    ]
+                    booked: list[Settlement] = []
+                    await self._write(settle_unsettled(self._queries, settlements, booked))
+                    requests += len(booked)
+                    cost_usd += sum((settlement.receipt.cost_usd for settlement in booked), ZERO_USD)
             except BaseException:
                 journal.leave()
                 raise
             journal.done()
-            done += booked
-        return Recovery(requests=len(done), cost_usd=sum((each.receipt.cost_usd for each in done), ZERO_USD))
+        return Recovery(requests=requests, cost_usd=cost_usd)
 
     async def aclose(self) -> None:
         """Commit what is queued, then let go of the file. What is still open belongs to nobody from then on."""
