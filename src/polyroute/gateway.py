@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from polyroute.catalog import tokens
 from polyroute.catalog.tokens import Size
 from polyroute.errors import Forbidden, NoCandidate, PolyrouteError, ProviderError, Unsupported
-from polyroute.ports import Classifier, Dialect, Judgement, Ledger, Monotonic, Selection
+from polyroute.ports import CallModel, Classifier, Dialect, Judgement, Ledger, Monotonic, Selection
 from polyroute.stages.assembly.chunks import chunks_of
 from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.attempts import AttemptLog
@@ -91,6 +91,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     ledger: Ledger
     latencies: Latencies
+    new_request_id: Callable[[], str]
     utc_now: Callable[[], datetime]
     draw: Callable[[], float]  # in [0, 1)
     policy: str  # content hash of the document
@@ -133,6 +134,19 @@ class RequestPath:
         async with self._settled_on_failure(journey):
             flow = await journey.run.open()
         return _Relayed(self, journey, flow)
+
+    def call_model_for(self, caller: Caller) -> CallModel:
+        """The port for a stage that needs a model's answer: a request of its own, on `caller`'s limits and budgets."""
+
+        async def call_model(model: str, request: Request, *, purpose: str) -> Response:
+            entry = Entry(
+                request_id=self._parts.new_request_id(), arrived_s=self.monotonic(), door=f"internal/{purpose}"
+            )
+            asked = replace(request, model=model)
+            answer = await self.answer(asked, caller, entry)
+            return self.read(asked, answer.reply)
+
+        return call_model
 
     def prepare(self, request: Request, caller: Caller, entry: Entry) -> Prepared:
         """Stages 1 to 3: no model is called and nothing is spent."""

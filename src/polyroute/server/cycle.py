@@ -6,12 +6,11 @@ construction (`headers.py`), so that nothing is searched for in them here.
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DISCONNECT = {"type": "http.disconnect"}
 
@@ -115,7 +114,7 @@ class Cycle:
         self.response_started = True
         self._continues = False
         self._is_chunked = True
-        lines = [_STATUS_LINES[status]]
+        lines = [STATUS_LINE[status]]
         for name, value in headers:
             if name == b"content-length":
                 self._is_chunked = False

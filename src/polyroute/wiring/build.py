@@ -91,6 +91,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             accounts=accounts,
             ledger=ledger,
             latencies=Latencies(),
+            new_request_id=_new_request_id,
             utc_now=_utc_now,
             draw=random.random,
             policy=snapshot.digest,

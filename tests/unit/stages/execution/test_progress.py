@@ -7,9 +7,7 @@ from polyroute.types.routing import Candidate, Step
 
 
 def step(name: str, *, max_tries: int = 2) -> Step:
-    deployment = Deployment(
-        id=name, model=name, provider="p", dialect="", upstream_model=name, card=ModelCard(id=name)
-    )
+    deployment = Deployment(id=name, model=name, provider="p", dialect="", upstream_model=name, card=ModelCard(id=name))
     return Step(candidate=Candidate(deployment=deployment), max_tries=max_tries)
 
 
