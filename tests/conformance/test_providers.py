@@ -1,16 +1,19 @@
 """Every built-in provider keeps the port's promises; those with a wire, against an upstream on loopback."""
 
 import asyncio
+import gzip
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from polyroute.dialects.anthropic_messages import AnthropicMessages
 from polyroute.dialects.openai_chat import OpenAIChat
-from polyroute.errors import Overloaded
+from polyroute.errors import Overloaded, ProviderError
 from polyroute.ports import Dialect
 from polyroute.providers.anthropic import Anthropic
 from polyroute.providers.http import HttpProvider
@@ -20,11 +23,12 @@ from polyroute.providers.simulated import Failure, Simulated, SimulatedModel
 from polyroute.providers.transport import TransportName, open_transport
 from polyroute.testing.providers import ScriptedProvider, a_deployment, check_provider
 from polyroute.types.cards import Deadlines
-from polyroute.types.request import Request
+from polyroute.types.request import Request, ask
 from polyroute.types.response import Ended
 
 CHAT, MESSAGES = OpenAIChat(), AnthropicMessages()
 DIALECTS: dict[str, Dialect] = {"openai_chat": CHAT, "anthropic_messages": MESSAGES}
+CORPUS = Path(__file__).parents[3] / "shared" / "data" / "conformance" / "cases.jsonl.gz"
 PATIENT = Deadlines(connect_s=5, first_token_s=5, between_tokens_s=5, total_s=10)
 
 
@@ -159,3 +163,90 @@ async def test_replay(tmp_path: Path) -> None:
 async def test_scripted() -> None:
     provider = ScriptedProvider({"model@provider": "Danube", "down@provider": Overloaded("busy")})
     await check_provider(provider, a_deployment(), failing=a_deployment("down"))
+
+
+# ── whatever an upstream says ─────────────────────────────────────────────────────────────────────────
+
+
+class Said:
+    """A transport and its one answer, in memory."""
+
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status = status
+        self.headers: Mapping[str, str] = {}
+        self._body = body
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], deadlines: Deadlines) -> "Said":
+        return self
+
+    async def read(self) -> bytes:
+        return self._body
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        yield self._body
+
+    def close(self) -> None:
+        pass
+
+    def detach(self) -> None:
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+
+WRONG: tuple[object, ...] = (None, 1, -1, 10**30, 1.5, "", "x", True, [], [1], [None], [{}], {}, {"a": 1})
+
+
+def damaged(value: object, chance: random.Random) -> object:
+    """`value` with one thing in it replaced or taken away."""
+    value = json.loads(json.dumps(value))
+    places = [place for place in _places(value) if isinstance(place[0], dict | list)]
+    if not places:
+        return chance.choice(WRONG)
+    holder, key = chance.choice(places)
+    if isinstance(holder, dict) and chance.random() < 0.25:
+        del holder[key]
+    else:
+        holder[key] = chance.choice(WRONG)
+    return value
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    keys = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield value, key
+        yield from _places(value[key])
+
+
+def damaged_stream(events: list[str], chance: random.Random) -> bytes:
+    at = chance.randrange(len(events))
+    head, mark, data = events[at].partition("data: {")
+    changed = head + "data: " + json.dumps(damaged(json.loads("{" + data), chance)) + "\n\n" if mark else ""
+    return "".join([*events[:at], changed, *events[at + 1 :]]).encode()
+
+
+@pytest.mark.skipif(not CORPUS.exists(), reason="the shared data is not here")
+@pytest.mark.parametrize("api", ["openai.chat", "anthropic.messages"])
+async def test_a_damaged_answer_is_an_answer_or_a_provider_error(api: str) -> None:
+    chance = random.Random(7)
+    dialect = CHAT if api == "openai.chat" else MESSAGES
+    with gzip.open(CORPUS) as lines:
+        cases = [case for case in map(json.loads, lines) if case["api"] == api]
+    for case in chance.sample(cases, 150):
+        is_stream = bool(case["stream"] and case.get("sse_events"))
+        if is_stream:
+            said = Said(case["status"], damaged_stream(case["sse_events"], chance))
+        else:
+            said = Said(case["status"], json.dumps(damaged(case.get("response_body"), chance)).encode())
+        provider = HttpProvider(
+            dialect=dialect, transport=said, base_url="http://upstream.example", credentials={}, headers={}
+        )
+        for door in (dialect.name, "python"):
+            request = asked_through(door, stream=is_stream) or ask("any", "Name three rivers.")
+            with suppress(ProviderError):
+                if is_stream:
+                    chunks = [chunk async for chunk in provider.stream(request, a_deployment(), PATIENT, None)]
+                    assert isinstance(chunks[-1], Ended), case["id"]
+                else:
+                    await provider.complete(request, a_deployment(), PATIENT, None)
