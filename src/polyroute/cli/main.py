@@ -1,21 +1,59 @@
-"""The command `polyroute` and its verbs."""
+"""The command `polyroute` and its verbs. Only the verb that is called is imported: help costs next to nothing."""
+
+import sys
+from pkgutil import resolve_name
 
 import typer
+from msgspec import Struct
 
-from polyroute.cli import asking, books, demo, doctor, documents, graph, serving
 
-app = typer.Typer(
-    name="polyroute",
-    help="A multi-model gateway and router.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for verbs in (documents, serving, demo, asking, books, graph, doctor):
-    verbs.register(app)
+class Verb(Struct, frozen=True):
+    home: str  # where it is found, below `polyroute.cli`
+    summary: str  # its docstring's first sentence
+
+
+VERBS = {
+    "init": Verb("documents:init", "Write a starter document."),
+    "check": Verb("documents:check", "Validate the document: every problem at once, with line, column and fix."),
+    "schema": Verb("documents:schema", "Print the document's JSON Schema, for editors."),
+    "serve": Verb("serving:serve", "Start the gateway; Ctrl-C ends it."),
+    "demo": Verb("demo:demo", "Show what routing does: prompts of ours through a gateway of simulated models."),
+    "ask": Verb("asking:ask", "Put one prompt to a model or route."),
+    "route": Verb("routing:route", "Show what would be decided for a prompt; no model is called."),
+    "explain": Verb("explaining:explain", "Show the six stages of a past request, with its attempts and its money."),
+    "models": Verb("models:models", "List the models that routes may use, and where their facts come from."),
+    "graph": Verb("graph:graph", "Draw the document's routes as a Mermaid flowchart."),
+    "savings": Verb("savings:savings", "Show what was spent and what routing saved, from the books."),
+    "ledger": Verb("ledger:ledger", "Verify, recover or export the books."),
+    "doctor": Verb("doctor:doctor", "Look for what would keep the gateway from working here."),
+    "version": Verb("documents:version", "Print the version."),
+}
+
+
+def build(called: str | None) -> typer.Typer:
+    """The application with the verb `called` in it, and the others by name and summary."""
+    app = typer.Typer(
+        name="polyroute",
+        help="A multi-model gateway and router.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name, verb in VERBS.items():
+        if name != called:
+            app.command(name, short_help=verb.summary)(_named_only)
+        elif isinstance(found := resolve_name(f"polyroute.cli.{verb.home}"), typer.Typer):
+            app.add_typer(found, name=name, short_help=verb.summary)
+        else:
+            app.command(name, short_help=verb.summary)(found)
+    return app
 
 
 def main() -> None:
-    app()
+    build(next((word for word in sys.argv[1:] if not word.startswith("-")), None))()
+
+
+def _named_only() -> None:
+    """Stands for a verb that was not called."""

@@ -1,13 +1,14 @@
 """The verb `serve`."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
-from polyroute.cli.shell import ConfigOption, DebugOption, document_path, err, fail, told
+from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, err, fail, print_json, told
 from polyroute.config.check import check, check_start
 from polyroute.config.load import Loaded, read
 from polyroute.errors import ConfigError
@@ -15,25 +16,32 @@ from polyroute.server.serve import run
 from polyroute.wiring.serving import serve_document
 
 
-def register(app: typer.Typer) -> None:
-    app.command()(serve)
-
-
 def serve(
     config: ConfigOption = None,
     host: Annotated[str | None, typer.Option(help="In place of server.host.")] = None,
     port: Annotated[int | None, typer.Option(help="In place of server.port.", min=0, max=65535)] = None,
     workers: Annotated[int | None, typer.Option(help="In place of server.workers.", min=1)] = None,
+    as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Start the gateway; Ctrl-C ends it."""
+
+    async def ready(address: str) -> None:
+        if as_json:
+            print_json({"address": address})
+        else:
+            err.print(f"polyroute: serving on {address}")
+
     with told(debug=debug):
         loaded = startable(document_path(config), host=host, port=port, workers=workers)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end: as Ctrl-C, with everything closed
         try:
-            run(lambda: serve_document(loaded, os.environ, _ready))
+            run(lambda: serve_document(loaded, os.environ, ready))
         except OSError as exc:
             server = loaded.document.server
             fail(f"cannot listen on {server.host}:{server.port}: {exc.strerror}; `--port 0` takes a free port")
+        except KeyboardInterrupt:
+            raise typer.Exit from None  # that is how serving ends
 
 
 def startable(path: Path, *, host: str | None, port: int | None, workers: int | None) -> Loaded:
@@ -46,7 +54,3 @@ def startable(path: Path, *, host: str | None, port: int | None, workers: int | 
     if problems:
         raise ConfigError(loaded.placed(problems))
     return replace(loaded, document=document)
-
-
-async def _ready(address: str) -> None:
-    err.print(f"polyroute: serving on {address}", markup=False)

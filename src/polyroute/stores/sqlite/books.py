@@ -5,7 +5,7 @@ calls what reads many rows from a thread, with a `Books` of its own.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,7 +126,7 @@ class Books:
                 for route, _, state, nanos, is_complete, saved_nanos, total_ms, input_tokens, output_tokens in rows
             )
 
-    def entries(self, since: datetime = _EVER, until: datetime = _NEVER) -> Iterator[Entry]:
+    def entries(self, since: datetime = _EVER, until: datetime = _NEVER) -> Generator[Entry, None, None]:
         """Settled requests that arrived in [since, until), the oldest first, all of one moment's state."""
         with self._reading(), self._one_state():
             requests = self._connection.execute(self._queries.list_requests, (to_micros(since), to_micros(until)))

@@ -1,0 +1,164 @@
+"""The verb `doctor`: looks for what would keep the gateway from working here, and says what to do about it.
+
+Calls nobody but with `--online`, and then only opens a connection to each provider's address. Writes nothing.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from msgspec import Struct
+from msgspec.structs import asdict
+
+import polyroute
+from polyroute.catalog.cards import Catalogue
+from polyroute.catalog.pricing import price_at
+from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, print_json, say
+from polyroute.config.check import check_start
+from polyroute.config.document import Document
+from polyroute.config.load import Loaded, read
+from polyroute.config.resolve import deployments
+from polyroute.errors import ConfigError, StoreError
+from polyroute.providers import anthropic, openai
+from polyroute.providers.transport.address import Address, parse_url
+from polyroute.server.serve import listen
+from polyroute.stores.sqlite.books import Books
+from polyroute.wiring.build import database_path
+
+_PATIENCE_S = 5.0
+_ADDRESSES = {"openai": openai.BASE_URL, "anthropic": anthropic.BASE_URL}  # where a provider gives none
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What one look has shown. "warn" may be meant so; "fail" keeps the gateway from working."""
+
+    check: str
+    state: Literal["ok", "warn", "fail"]
+    message: str
+
+
+def doctor(
+    online: Annotated[bool, typer.Option("--online", help="Also whether the providers' addresses answer.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Look for what would keep the gateway from working here. Exit 1 where something does."""
+    findings = list(_examine(document_path(config), online=online))
+    is_well = all(finding.state != "fail" for finding in findings)
+    if as_json:
+        print_json({"ok": is_well, "findings": findings})
+    else:
+        for finding in findings:
+            say(f"{finding.state:<4}  {finding.check}: {finding.message}")
+    if not is_well:
+        raise typer.Exit(1)
+
+
+def _examine(path: Path, *, online: bool) -> Iterator[Finding]:
+    yield _python()
+    try:
+        loaded = read(path, os.environ)
+    except ConfigError as exc:
+        yield from (_fail("document", str(problem)) for problem in exc.problems)
+        return
+    yield _ok("document", f"{path} is sound")
+    for problem in loaded.placed(check_start(loaded.document, os.environ)):
+        yield _fail("start", str(problem))
+    yield from _store(database_path(loaded.document, loaded.folder))
+    yield from _prices(loaded.document)
+    yield _port(loaded)
+    if online:
+        yield from asyncio.run(_reach(loaded.document))
+
+
+def _python() -> Finding:
+    return _ok("python", f"{'.'.join(map(str, sys.version_info[:3]))}, polyroute {polyroute.__version__}")
+
+
+def _store(database: Path) -> Iterator[Finding]:
+    if not os.access(database.parent, os.W_OK):
+        yield _fail("store", f"the folder {database.parent} is not there or cannot be written")
+        return
+    if not database.exists():
+        yield _ok("store", f"{database} is made at the first start")
+        return
+    if not os.access(database, os.W_OK):
+        yield _fail("store", f"{database} cannot be written; check its owner and permissions")
+        return
+    try:
+        with Books(database) as books:
+            findings = books.verify()
+    except StoreError as exc:
+        yield _fail("store", exc.message)
+        return
+    left_open = [finding for finding in findings if finding.kind == "left_open"]
+    if left_open:
+        yield _warn(
+            "store", f"{len(left_open)} requests of a dead process are open; `polyroute ledger recover` closes them"
+        )
+    if len(findings) > len(left_open):
+        yield _fail("store", f"{len(findings) - len(left_open)} findings; `polyroute ledger verify` lists them")
+    elif not left_open:
+        yield _ok("store", f"{database} can be written, and its books balance")
+
+
+def _prices(document: Document) -> Iterator[Finding]:
+    today = datetime.now(UTC).date()
+    unknown = sorted({d.model for d in deployments(document, Catalogue()) if price_at(d.card, today) is None})
+    has_budget = any(value is not None for name, value in asdict(document.limits).items() if name.endswith("_usd"))
+    if not unknown:
+        yield _ok("prices", "every model has a price")
+    elif has_budget:
+        fix = "a budget applies, so their requests answer 402; give `price:` of each"
+        yield _fail("prices", f"no price is known of {', '.join(unknown)}: {fix}")
+    else:
+        yield _warn("prices", f"no price is known of {', '.join(unknown)}: their cost is counted as unknown")
+
+
+def _port(loaded: Loaded) -> Finding:
+    server = loaded.document.server
+    try:
+        listen(server.host, server.port).close()
+    except OSError as exc:
+        return _warn("port", f"{server.host}:{server.port}: {exc.strerror}; is a gateway serving there already?")
+    return _ok("port", f"{server.host}:{server.port} is free")
+
+
+async def _reach(document: Document) -> list[Finding]:
+    looks = []
+    for name, provider in document.providers.items():
+        address = provider.base_url or _ADDRESSES.get(provider.dialect)
+        if address is not None:
+            looks.append(_connect(name, parse_url(address.replace("{model}", "model"))))
+    return list(await asyncio.gather(*looks))
+
+
+async def _connect(name: str, address: Address) -> Finding:
+    origin, check = address.origin, f"provider {name}"
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            _, writer = await asyncio.open_connection(origin.host, origin.port, ssl=origin.is_tls or None)
+    except TimeoutError:
+        return _fail(check, f"{address.authority} cannot be reached within {_PATIENCE_S:g} s")
+    except OSError as exc:
+        return _fail(check, f"{address.authority} cannot be reached: {exc.strerror or exc}")
+    writer.close()
+    return _ok(check, f"{address.authority} answers")
+
+
+def _ok(check: str, message: str) -> Finding:
+    return Finding(check=check, state="ok", message=message)
+
+
+def _warn(check: str, message: str) -> Finding:
+    return Finding(check=check, state="warn", message=message)
+
+
+def _fail(check: str, message: str) -> Finding:
+    return Finding(check=check, state="fail", message=message)
