@@ -1,6 +1,6 @@
 """Endpoints for those who watch: health, metrics, the API's description."""
 
-from polyroute.errors import StoreError
+from polyroute.errors import StoreError, UnknownObject
 from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 from polyroute.telemetry.metrics import CONTENT_TYPE
@@ -22,6 +22,8 @@ async def ready(exchange: Exchange, services: Services) -> None:
 
 
 async def metrics(exchange: Exchange, services: Services) -> None:
+    if not services.offers_metrics:
+        raise UnknownObject("there is nothing at GET /metrics (telemetry.prometheus is off)")
     if not services.strangers_read_metrics:
         services.authenticate(exchange.headers)
     await exchange.reply(200, services.metrics.render(), [], (b"content-type", CONTENT_TYPE))

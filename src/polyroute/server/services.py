@@ -33,6 +33,7 @@ class Services(Struct, frozen=True, kw_only=True):
     policy: str
     started_at_s: int  # Unix time
     max_body_bytes: int
+    offers_metrics: bool
     strangers_read_metrics: bool
     strangers_see_figures: bool
     simulated: bool  # no model behind this gateway is a real one: screens say so

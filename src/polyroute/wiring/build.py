@@ -19,6 +19,7 @@ from polyroute.config.resolve import deployments
 from polyroute.config.snapshot import Snapshot
 from polyroute.dialects.anthropic_messages import AnthropicMessages
 from polyroute.dialects.openai_chat import OpenAIChat
+from polyroute.errors import ConfigError
 from polyroute.gateway import Parts, RequestPath
 from polyroute.providers.transport import open_transport
 from polyroute.server.services import AllFigures, Services
@@ -33,7 +34,7 @@ from polyroute.telemetry.metrics import Metrics
 from polyroute.types.cards import Deployment
 from polyroute.wiring import access
 from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
-from polyroute.wiring.routes import RouteBook
+from polyroute.wiring.routes import RouteBook, gate_problems
 
 _PRETENDERS = ("simulated", "replay")
 
@@ -54,6 +55,8 @@ class Built(Struct, frozen=True, kw_only=True):
 async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[Built]:
     """Runs until the block ends. Raises ConfigError or StoreError, with nothing left open."""
     document = loaded.document
+    if problems := gate_problems(document):
+        raise ConfigError(loaded.placed(problems))
     authenticate = access.authenticator(document, env)
     accounts = Accounts(access.allowances(document))
     found = deployments(document, Catalogue())
@@ -111,6 +114,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             policy=snapshot.digest,
             started_at_s=int(time.time()),
             max_body_bytes=int(document.server.max_body_mb * 1_000_000),
+            offers_metrics=document.telemetry.prometheus,
             strangers_read_metrics=is_open or access.is_loopback(document.server.host),
             strangers_see_figures=is_open,
             simulated=all(document.providers[d.provider].dialect in _PRETENDERS for d in found),

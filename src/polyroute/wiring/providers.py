@@ -94,6 +94,7 @@ def _openai(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
         base_url=provider.base_url,
         api_key=provider.api_key,
         headers=provider.headers,
+        auth_header=provider.auth_header,
     )
 
 
@@ -104,6 +105,7 @@ def _anthropic(name: str, provider: settings.Provider, shop: Workshop) -> Provid
         base_url=provider.base_url,
         api_key=provider.api_key,
         headers=provider.headers,
+        auth_header=provider.auth_header,
     )
 
 

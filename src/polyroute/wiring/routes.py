@@ -10,7 +10,7 @@ from msgspec import Struct
 from polyroute.config import document as settings
 from polyroute.config.document import Document, names
 from polyroute.config.resolve import models_of
-from polyroute.errors import InvalidRequest, UnknownModel
+from polyroute.errors import InvalidRequest, Problem, UnknownModel
 from polyroute.ports import Gate, Strategy
 from polyroute.stages.assembly.savings import dearest
 from polyroute.stages.matching.match import Boundary
@@ -175,6 +175,16 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         if isinstance(strategy, strategies.Fixed):
             return self.deployments[strategy.models[0]][0]
         return dearest(deployments, self.today)
+
+
+def gate_problems(document: Document) -> tuple[Problem, ...]:
+    """What is wrong with the schemas that routes hold answers against."""
+    return tuple(
+        Problem(path=f"routes.{name}.gates[{at}].schema", message=f"not a JSON Schema: {problem}")
+        for name, route in document.routes.items()
+        for at, gate in enumerate(route.gates)
+        if isinstance(gate, settings.JsonSchemaGate) and (problem := MatchesSchema(schema=gate.schema).problem())
+    )
 
 
 def _thresholds(strategy: settings.Strategy | None) -> Thresholds:

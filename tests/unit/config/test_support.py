@@ -38,7 +38,6 @@ def paths_of(text: str) -> list[str]:
         ("routes: {r: {strategy: {use: learned, models: [m, n], artifact: a}}}", ["routes.r.strategy.use"]),
         ("routes: {r: {strategy: {use: llm, models: [m], router: n, prompt: x}}}", ["routes.r.strategy.use"]),
         ("routes: {r: {strategy: {use: split, arms: [{route: s}]}}, s: {primary: m}}", ["routes.r.strategy.use"]),
-        ("limits: {per_user_tokens_per_minute: 5}", ["limits.per_user_tokens_per_minute"]),
         ("telemetry: {otlp: 'http://127.0.0.1:4318', content: true}", ["telemetry.otlp", "telemetry.content"]),
         ("pipelines: {p: {nodes: []}}", ["pipelines.p"]),
         ("prompts: {p: hello}", ["prompts.p"]),
@@ -52,12 +51,6 @@ def test_it_is_told_by_its_path(text: str, paths: list[str]) -> None:
     assert paths_of(text) == paths
 
 
-def test_a_models_budget_is_told() -> None:
-    text = "models: {m: {provider: simulated, budget: {daily_usd: 200}}}"
-    document = loads(text, {}, folder=Path("/nowhere")).document
-    assert [problem.path for problem in unsupported(document)] == ["models.m.budget"]
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -65,6 +58,7 @@ def test_a_models_budget_is_told() -> None:
         "server: {workers: 1}\nstore: {shared: memory, vectors: embedded}\ntelemetry: {content: false}",
         "routes: {r: {primary: m, require_human_review: true, min_output_tokens: 8}}",
         "routes: {r: {primary: m, gates: [{use: json, on_reject: retry}, {use: length, on_reject: block}]}}",
+        "limits: {per_user_tokens_per_minute: 5}\nmodels: {m: {provider: simulated, budget: {daily_usd: 2}}}",
         "pipelines: {}\nprompts: {}\nalerts: []\neconomics: {}",
     ],
 )
