@@ -58,7 +58,7 @@ def test_it_is_told_by_its_path(text: str, paths: list[str]) -> None:
         "server: {workers: 1}\nstore: {shared: memory, vectors: embedded}\ntelemetry: {content: false}",
         "routes: {r: {primary: m, require_human_review: true, min_output_tokens: 8}}",
         "routes: {r: {primary: m, gates: [{use: json, on_reject: retry}, {use: length, on_reject: block}]}}",
-        "limits: {per_user_tokens_per_minute: 5}\nmodels: {m: {provider: simulated, budget: {daily_usd: 2}}}",
+        "limits: {per_user_tokens_per_minute: 5}",
         "pipelines: {}\nprompts: {}\nalerts: []\neconomics: {}",
     ],
 )
