@@ -155,8 +155,8 @@ class _Check:
         for at, place in places:
             used = [place.provider or ""] if place.provider else [placement.provider for placement in model.deployments]
             families = {p.dialect for name in used if (p := self._document.providers.get(name))}
-            for setting in ("error_rate", "answer", "fail", "fail_times"):
-                if getattr(place, setting) is not None and families and "simulated" not in families:
+            for setting in ("error_rate", "answer", "fail", "fail_times", "by_difficulty"):
+                if getattr(place, setting, None) is not None and families and "simulated" not in families:
                     yield Problem(path=f"{at}.{setting}", message="only simulated models have it", fix="remove it")
 
     # ── routes ────────────────────────────────────────────────────────────────────────────────────────

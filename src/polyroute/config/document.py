@@ -180,6 +180,13 @@ class Placement(Settings, frozen=True):
     fail_times: Annotated[Count | None, about("With `fail`: only the first so many calls do.")] = None
 
 
+class Manner(Settings, frozen=True):
+    """How a simulated model answers prompts of one difficulty."""
+
+    quality: Annotated[Share, about("Which share of its answers is good; a prompt always gets the same.")] = 1.0
+    output_tokens: Annotated[Count | None, about("How long they are.")] = None
+
+
 class Model(Settings, frozen=True):
     """A name that routes use. What is not said here comes from the catalogue."""
 
@@ -205,6 +212,9 @@ class Model(Settings, frozen=True):
     answer: Annotated[str | None, about("Simulated: the text; `echo` repeats the newest user text.")] = None
     fail: Annotated[Failure | None, about("Simulated: every call fails so.")] = None
     fail_times: Annotated[Count | None, about("With `fail`: only the first so many calls do.")] = None
+    by_difficulty: Annotated[
+        dict[str, Manner] | None, about("Simulated: its manner where the request's `metadata.difficulty` is this.")
+    ] = None
     budget: Annotated[Budget | None, about("The most that may be spent on it.")] = None
 
 

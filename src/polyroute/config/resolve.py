@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from polyroute.config.check import MODALITIES
-from polyroute.config.document import Document, Failure, Model, PerToken, Placement, Provider, Tier, Timeouts
+from polyroute.config.document import Document, Failure, Manner, Model, PerToken, Placement, Provider, Tier, Timeouts
 from polyroute.config.support import CALLABLE_FAMILIES
 from polyroute.config.targets import models_behind, names_in
 from polyroute.types import cards
@@ -51,6 +51,7 @@ class Simulation(Struct, frozen=True, kw_only=True):
     fail: Failure | None = None
     fail_times: int | None = None
     quality: float | None = None
+    by_difficulty: dict[str, Manner] | None = None
 
 
 class _Place(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,8 @@
 - An output token is one word with the space after it; the input is counted by the catalogue's estimate.
 - A tool is called only where the caller requires one: the named or first one, with the smallest arguments that fit.
 - Structured output is the smallest value that fits, unless the answer is given or the echoed text is JSON already.
+- Where its manner is given by difficulty, the request's `metadata.difficulty` says which one applies, and the prompt
+  itself decides whether its answer is good: the same one on every run.
 - Times are slept by the sleeper passed in; chance comes from one seeded source, in the order of calls.
 """
 
@@ -10,6 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from itertools import cycle, islice
 from secrets import token_hex
 from typing import Annotated, Literal
 
@@ -55,6 +58,7 @@ Failure = Literal[
 ]  # fmt: skip
 
 FINGERPRINT = "simulated"
+_FILLER = ("and ", "so ", "on ")
 
 _ERRORS: dict[Failure, Callable[[], ProviderError]] = {
     "rate_limit": lambda: Overloaded(
@@ -71,6 +75,13 @@ _ERRORS: dict[Failure, Callable[[], ProviderError]] = {
 }
 
 
+class Manner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a model answers prompts of one difficulty."""
+
+    quality: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    output_tokens: Annotated[int, Meta(ge=1)] | None = None
+
+
 class SimulatedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How one deployment behaves."""
 
@@ -79,6 +90,7 @@ class SimulatedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.0  # share of calls that end in a server error
     answer: str | None = None  # "echo" repeats the newest user text; None: a sentence saying who speaks
     quality: Annotated[float, Meta(ge=0, le=1)] = 1.0  # share of unscripted answers (`answer: None`) that are good
+    by_difficulty: dict[str, Manner] = {}
     fail: Failure | None = None
     fail_times: Annotated[int, Meta(ge=0)] | None = None  # the first so many calls only; None: all
 
@@ -164,8 +176,12 @@ class Simulated:
         if failure is None and self._random.random() < model.error_rate:
             failure = "server_error"
         is_good = self._random.random() < model.quality
+        manner = model.by_difficulty.get(str(request.metadata.get("difficulty")))
+        if manner is not None:
+            is_good = random.Random(f"{target.id} {request.last_user_text}").random() < manner.quality
         caps = [cap for cap in (request.max_output_tokens, max_output_tokens) if cap is not None]
-        return failure, _answer(model, request, target, min(caps, default=None), is_good=is_good)
+        length = manner.output_tokens if manner else None
+        return failure, _answer(model, request, target, min(caps, default=None), is_good=is_good, length=length)
 
 
 class _Answer(Struct, frozen=True, kw_only=True):
@@ -210,7 +226,13 @@ class _Pace:
 
 
 def _answer(
-    model: SimulatedModel, request: Request, target: Deployment, max_tokens: int | None, *, is_good: bool
+    model: SimulatedModel,
+    request: Request,
+    target: Deployment,
+    max_tokens: int | None,
+    *,
+    is_good: bool,
+    length: int | None,
 ) -> _Answer:
     tool = _tool_to_call(request)
     if tool is not None:
@@ -220,6 +242,8 @@ def _answer(
         text, sequence = cut_at_stop(_text(model, request, target, is_good=is_good), request.stop)
         stop = StopReason.END if sequence is None else StopReason.STOP_SEQUENCE
     said = words(text)
+    if length is not None and tool is None and model.answer is None and request.output is None and sequence is None:
+        said = _lengthened(said, length)
     if max_tokens is not None and len(said) > max_tokens:
         said, stop, sequence = said[:max_tokens], StopReason.MAX_TOKENS, None
     return _Answer(words=said, tool=tool.name if tool else None, stop=stop, stop_sequence=sequence)
@@ -246,6 +270,14 @@ def _text(model: SimulatedModel, request: Request, target: Deployment, *, is_goo
         return text
     schema = request.output.schema
     return json.encode({"answer": text} if schema is None else sample(schema)).decode()
+
+
+def _lengthened(said: tuple[str, ...], length: int) -> tuple[str, ...]:
+    """At least `length` words: the answer, and then words that only stand for its length."""
+    missing = length - len(said)
+    if missing <= 0:
+        return said
+    return (*said[:-1], f"{said[-1]} ", *islice(cycle(_FILLER), missing - 1), "end.")
 
 
 def _is_json(text: str) -> bool:

@@ -113,7 +113,9 @@ def _simulated(name: str, provider: settings.Provider, shop: Workshop) -> Provid
     return Simulated(
         models={
             deployment_id: msgspec.convert(
-                {setting: value for setting, value in asdict(given).items() if value is not None}, SimulatedModel
+                {setting: value for setting, value in asdict(given).items() if value is not None},
+                SimulatedModel,
+                from_attributes=True,
             )
             for deployment_id, given in simulations(shop.document).items()
         }

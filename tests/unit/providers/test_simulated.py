@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from msgspec import ValidationError, convert
+from msgspec.structs import replace
 
 from polyroute.errors import Overloaded, ProviderTimeout, StreamInterrupted
 from polyroute.providers.simulated import FINGERPRINT, Simulated, SimulatedModel
@@ -227,3 +228,30 @@ async def test_a_deployment_nobody_described_answers_at_once() -> None:
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         simulated(**options)
+
+
+HARD = {"by_difficulty": {"complex": {"quality": 0.5, "output_tokens": 40}}}
+
+
+def difficult(prompt: str, difficulty: str = "complex") -> Request:
+    return replace(ask("any", prompt), metadata={"difficulty": difficulty})
+
+
+async def test_difficulty_sets_how_long_an_answer_is() -> None:
+    reply = await simulated(**HARD).complete(difficult("x"), TARGET, DEADLINES, None)
+    assert reply.usage is not None
+    assert reply.usage.output_tokens == 40
+
+
+async def test_difficulty_sets_the_share_of_good_answers_and_a_prompt_decides_its_own() -> None:
+    prompts = [f"prompt {number}" for number in range(200)]
+    first = [(await answer(simulated(seed=1, **HARD), difficult(prompt))).text for prompt in prompts]
+    second = [(await answer(simulated(seed=2, **HARD), difficult(prompt))).text for prompt in prompts]
+    assert first == second
+    assert 80 < sum(text.startswith("This is a poor") for text in first) < 120
+
+
+async def test_any_other_difficulty_leaves_the_model_as_it_is() -> None:
+    assert (await answer(simulated(**HARD), difficult("x", "simple"))).text == (
+        await answer(simulated(), ask("any", "x"))
+    ).text
