@@ -14,8 +14,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+import typer
+import typer.core
+import typer.main
 
 from polyroute import errors, ports
+from polyroute.cli import main as cli
 from polyroute.config import document
 from polyroute.config.durations import Duration
 from polyroute.config.secret import Secret
@@ -88,6 +92,39 @@ def _error_rows() -> Iterator[tuple[str, str, str, str]]:
         if isinstance(row, ast.Tuple) and len(row.elts) == 4 and ast.unparse(row.elts[0]).startswith("errors."):
             error, status, kind, code = (ast.unparse(cell).strip("'") for cell in row.elts)
             yield error.removeprefix("errors."), status, kind, code
+
+
+def cli_page() -> str:
+    lines = [
+        _HEAD,
+        "# Command line\n",
+        "Every verb also takes `--help`. Exit codes: 0 done, 1 it found a problem, 2 wrong usage.",
+    ]
+    for name in cli.VERBS:
+        root = typer.main.get_command(cli.build(name))
+        assert isinstance(root, typer.core.TyperGroup)
+        lines += _verb(f"polyroute {name}", root.commands[name])
+    return "\n".join(lines) + "\n"
+
+
+def _verb(name: str, command: object) -> list[str]:
+    """The verb's own section, then those below it."""
+    assert isinstance(command, typer.core.TyperCommand | typer.core.TyperGroup)
+    lines = [f"\n## {name}\n", inspect.cleandoc(command.help or "")]
+    rows = [_option(parameter) for parameter in command.params]
+    lines += ["\n| option | default | meaning |\n| --- | --- | --- |", *rows] if rows else []
+    if isinstance(command, typer.core.TyperGroup):
+        for below, verb in command.commands.items():
+            lines += _verb(f"{name} {below}", verb)
+    return lines
+
+
+def _option(parameter: object) -> str:
+    assert isinstance(parameter, typer.core.TyperArgument | typer.core.TyperOption)
+    given = isinstance(parameter, typer.core.TyperOption)
+    written = ", ".join([*parameter.opts, *parameter.secondary_opts]) if given else (parameter.name or "").upper()
+    default = "required" if parameter.required else f"`{parameter.default}`" if parameter.default else ""
+    return f"| `{written}` | {default} | {parameter.help or ''} |"
 
 
 def settings_page() -> str:
@@ -223,6 +260,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "ports.md": ports_page,
     "settings.md": settings_page,
     "http.md": http_page,
+    "cli.md": cli_page,
 }
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from polyroute import errors, ports
+from polyroute.cli import main as cli
 from polyroute.config import document
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -51,3 +52,8 @@ def test_every_setting_is_documented() -> None:
         keys = [field.encode_name for field in msgspec.structs.fields(cls)]
         assert not keys or f"## {cls.__name__}\n" in page
         assert [f"{cls.__name__}.{key}" for key in keys if f"| `{key}` |" not in page] == []
+
+
+def test_every_command_is_documented_with_its_help() -> None:
+    page = (DOCS / "reference" / "cli.md").read_text()
+    assert [verb for verb in cli.VERBS if f"## polyroute {verb}\n\n{cli.VERBS[verb].summary}" not in page] == []
