@@ -17,7 +17,7 @@ VERBS = {
     "check": Verb("documents:check", "Validate the document: every problem at once, with line, column and fix."),
     "schema": Verb("documents:schema", "Print the document's JSON Schema, for editors."),
     "serve": Verb("serving:serve", "Start the gateway; Ctrl-C ends it."),
-    "demo": Verb("demo:demo", "Show what routing does: prompts of ours through a gateway of simulated models."),
+    "demo": Verb("demo.verb:demo", "Show what routing does: prompts of ours through a gateway of simulated models."),
     "ask": Verb("asking:ask", "Put one prompt to a model or route."),
     "route": Verb("routing:route", "Show what would be decided for a prompt; no model is called."),
     "explain": Verb("explaining:explain", "Show the six stages of a past request, with its attempts and its money."),
