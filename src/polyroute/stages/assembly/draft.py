@@ -65,13 +65,17 @@ class Draft:
         error: PolyrouteError | None = None,
     ) -> Receipt:
         answer = next((a for a in reversed(attempts) if a.status == "succeeded"), None)
-        cost_usd = sum((a.cost_usd for a in attempts if a.cost_usd is not None), ZERO_USD)
-        complete = all(a.cost_usd is not None for a in attempts)
+        cost_usd, complete, upstream_ms = ZERO_USD, True, 0.0
+        for attempt in attempts:
+            upstream_ms += attempt.duration_ms
+            if attempt.cost_usd is None:
+                complete = False
+            else:
+                cost_usd += attempt.cost_usd
         saved = None
         if answer is not None and answer.usage is not None and complete and self.baseline is not None:
             saved = saving(answer.usage, cost_usd, self.baseline, self.time.date())
         total_ms = _ms(now_s - self.arrived_s)
-        upstream_ms = round(sum(a.duration_ms for a in attempts), 3)
         primary, plan = next(iter(attempts), None), self.plan
         fell_back = answer is not None and primary is not None and answer.deployment != primary.deployment
         return Receipt(
@@ -106,7 +110,7 @@ class Draft:
             baseline_usd=saved.baseline_usd if saved else None,
             saved_usd=saved.saved_usd if saved else None,
             total_ms=total_ms,
-            upstream_ms=upstream_ms,
+            upstream_ms=round(upstream_ms, 3),
             overhead_ms=max(0.0, round(total_ms - upstream_ms, 3)),
             times=self._times(now_s),
             error=type(error).__name__ if error else None,
