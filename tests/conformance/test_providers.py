@@ -191,6 +191,9 @@ class Said:
     def detach(self) -> None:
         pass
 
+    async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> "Said":
+        raise AssertionError("a provider never asks with GET")
+
     async def aclose(self) -> None:
         pass
 

@@ -38,7 +38,7 @@ class Peer:
     async def request(self) -> bytes:
         """The next request: head and body."""
         head = await self.reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
         whole = head + await self.reader.readexactly(length)
         self.server.requests.append(whole)
         return whole
@@ -162,6 +162,20 @@ async def test_the_request_goes_out_as_given(transport: Transport) -> None:
     assert {b"authorization: bearer x", b"accept-encoding: identity", b"content-length: 8"} < set(lines)
     assert sum(line.startswith(b"host: 127.0.0.1:") for line in lines) == 1
     assert body == b'{"a": 1}'
+
+
+async def test_a_get_has_no_body_and_reads_the_same(transport: Transport) -> None:
+    async with serving(always(HELLO)) as server:
+        reply = await transport.get(f"{server.url}?q=a%2Fb", {"x-key": "k"}, PATIENT)
+        assert (reply.status, await reply.read()) == (200, b"hello")
+        assert await call(transport, server) == b"hello"
+        assert server.connections == 1
+    head, body = server.requests[0].split(b"\r\n\r\n")
+    line, *fields = head.split(b"\r\n")
+    assert line == b"GET /v1/chat/completions?q=a%2Fb HTTP/1.1"
+    assert b"x-key: k" in [field.lower() for field in fields]
+    assert not any(field.lower().startswith((b"content-length", b"transfer-encoding")) for field in fields)
+    assert body == b""
 
 
 async def test_a_large_request_and_a_large_answer_arrive_whole(transport: Transport) -> None:

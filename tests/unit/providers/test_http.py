@@ -81,6 +81,9 @@ class Transport:
         self.url, self.body, self.headers = url, body, headers
         return self.reply
 
+    async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Reply:
+        raise AssertionError("a provider never asks with GET")
+
     async def aclose(self) -> None:
         self.reply.log.append("closed")
 

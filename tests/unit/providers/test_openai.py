@@ -25,6 +25,9 @@ class Unplugged:
         self.url, self.headers = url, headers
         raise Unreachable("unplugged")
 
+    async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply:
+        raise AssertionError("a provider never asks with GET")
+
     async def aclose(self) -> None:
         pass
 

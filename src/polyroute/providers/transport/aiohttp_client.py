@@ -28,6 +28,7 @@ from polyroute.providers.transport.bounds import (
 )
 from polyroute.types.cards import Deadlines
 
+_MAX_URLS = 4096  # whose proxy is remembered
 _PLAIN_BODY_BYTES = 1024 * 1024  # beyond, aiohttp wants to write piece by piece
 
 _T = TypeVar("_T")
@@ -83,27 +84,36 @@ class AiohttpTransport:
         self._max_open = max_open
         self._idle_s = idle_s
         self._tls = tls
-        self._proxies: dict[str, str | None] = {}  # by URL; the document names them all
+        self._proxies: dict[str, str | None] = {}  # by URL
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], deadlines: Deadlines) -> AiohttpReply:
+        return await self._call("POST", url, body, headers, deadlines)
+
+    async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> AiohttpReply:
+        return await self._call("GET", url, b"", headers, deadlines)
+
+    async def _call(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], deadlines: Deadlines
+    ) -> AiohttpReply:
         loop = asyncio.get_running_loop()
         if self._session is None or self._loop is not loop:
             self._session, self._loop = self._open_session(), loop
         field_lines(headers)  # refuses what cannot be sent
         started_at, path = loop.time(), _Path()
         try:
-            return await self._post(self._session, url, body, headers, deadlines, started_at, path)
+            return await self._send(self._session, method, url, body, headers, deadlines, started_at, path)
         except Unreachable:
             if not path.was_kept:
                 raise
             # closed by the other side while it was idle: nothing was answered
-            return await self._post(self._session, url, body, headers, deadlines, started_at, path)
+            return await self._send(self._session, method, url, body, headers, deadlines, started_at, path)
 
-    async def _post(
+    async def _send(
         self,
         session: aiohttp.ClientSession,
+        method: str,
         url: str,
         body: bytes,
         headers: Mapping[str, str],
@@ -114,10 +124,11 @@ class AiohttpTransport:
         clock = _Clock(deadlines, started_at)
         try:
             response = await clock.limit(
-                session.post(
+                session.request(
+                    method,
                     URL(url, encoded=True),
                     proxy=self._proxy(url),
-                    data=body if len(body) < _PLAIN_BODY_BYTES else BytesIO(body),
+                    data=(body or None) if len(body) < _PLAIN_BODY_BYTES else BytesIO(body),
                     headers={"accept-encoding": "identity", **headers},
                     allow_redirects=False,
                     trace_request_ctx=path,
@@ -154,6 +165,8 @@ class AiohttpTransport:
 
     def _proxy(self, url: str) -> str | None:
         if url not in self._proxies:
+            if len(self._proxies) >= _MAX_URLS:
+                self._proxies.clear()
             origin = parse_url(url).origin
             proxy = getproxies().get("https" if origin.is_tls else "http")
             self._proxies[url] = None if proxy_bypass(origin.host) else proxy

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from polyroute.errors import Unreachable
-from polyroute.providers.transport.address import Origin, parse_url
+from polyroute.providers.transport.address import Address, Origin, parse_url
 from polyroute.providers.transport.bounds import field_lines
 from polyroute.providers.transport.connection import Http1Reply
 from polyroute.providers.transport.pool import Pool
@@ -49,19 +49,16 @@ class Http1Transport:
             self._move_to(loop)
         target = self._targets.get(url) or self._target(loop, url)
         head = b"%b%bcontent-length: %d\r\n\r\n" % (target.head, field_lines(headers), len(body))
-        started_at = loop.time()
-        connection = target.pool.take_idle() or await target.pool.take(deadlines)
-        was_kept = connection.served > 0
-        reply = connection.send(head, body, deadlines, started_at)
-        try:
-            await reply.head()
-        except Unreachable:
-            if not (was_kept and reply.is_unanswered):
-                raise
-            connection = await target.pool.take(deadlines, fresh=True)
-            reply = connection.send(head, body, deadlines, started_at)
-            await reply.head()
-        return reply
+        return await _send(target.pool, head, body, deadlines, loop.time())
+
+    async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Http1Reply:
+        """Its URLs are not remembered: what a caller wrote may be part of them."""
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._move_to(loop)
+        address = parse_url(url)
+        head = b"%b%b\r\n" % (_head("GET", address), field_lines(headers))
+        return await _send(self._pool(loop, address.origin), head, b"", deadlines, loop.time())
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
@@ -72,21 +69,23 @@ class Http1Transport:
 
     def _target(self, loop: asyncio.AbstractEventLoop, url: str) -> _Target:
         address = parse_url(url)
-        pool = self._pools.get(address.origin)
+        if len(self._targets) >= _MAX_TARGETS:
+            self._targets.clear()
+        target = self._targets[url] = _Target(self._pool(loop, address.origin), _head("POST", address))
+        return target
+
+    def _pool(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> Pool:
+        pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[address.origin] = Pool(
+            pool = self._pools[origin] = Pool(
                 loop,
-                address.origin,
-                tls=self._tls_context() if address.origin.is_tls else None,
+                origin,
+                tls=self._tls_context() if origin.is_tls else None,
                 max_open=self._max_open,
                 max_idle=self._max_idle,
                 idle_s=self._idle_s,
             )
-        head = f"POST {address.target} HTTP/1.1\r\nhost: {address.authority}\r\naccept-encoding: identity\r\n".encode()
-        if len(self._targets) >= _MAX_TARGETS:
-            self._targets.clear()
-        target = self._targets[url] = _Target(pool, head)
-        return target
+        return pool
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
@@ -99,3 +98,23 @@ class Http1Transport:
         self._loop = loop
         self._pools = {}
         self._targets = {}
+
+
+def _head(method: str, address: Address) -> bytes:
+    """The request line and the fields that never change."""
+    return f"{method} {address.target} HTTP/1.1\r\nhost: {address.authority}\r\naccept-encoding: identity\r\n".encode()
+
+
+async def _send(pool: Pool, head: bytes, body: bytes, deadlines: Deadlines, started_at: float) -> Http1Reply:
+    connection = pool.take_idle() or await pool.take(deadlines)
+    was_kept = connection.served > 0
+    reply = connection.send(head, body, deadlines, started_at)
+    try:
+        await reply.head()
+    except Unreachable:
+        if not (was_kept and reply.is_unanswered):
+            raise
+        connection = await pool.take(deadlines, fresh=True)
+        reply = connection.send(head, body, deadlines, started_at)
+        await reply.head()
+    return reply
