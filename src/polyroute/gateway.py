@@ -95,6 +95,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     utc_now: Callable[[], datetime]
     draw: Callable[[], float]  # in [0, 1)
     policy: str  # content hash of the document
+    observe: Callable[[Receipt], None]  # told of every settled receipt
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -279,6 +280,7 @@ class RequestPath:
         await parts.ledger.settle(
             Settlement(request_id=draft.request_id, settled_at=parts.utc_now(), state=state, receipt=receipt)
         )
+        parts.observe(receipt)
         return receipt
 
     async def _answer(self, prepared: Prepared) -> Answer:

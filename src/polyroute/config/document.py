@@ -249,6 +249,23 @@ class Thresholds(Settings, frozen=True):
     complex: Annotated[Share, about("From here on complex.")] = 0.67
 
 
+class TierTarget(Settings, frozen=True):
+    """What a tier's answers should take and cost. Answers beyond it are counted; many of them raise an alert."""
+
+    latency_ms: Annotated[
+        Positive | None, about("To the first token; to the whole answer where it is not streamed.")
+    ] = None
+    usd_per_million: Annotated[Decimal | None, about("US dollars per million tokens, over all tokens.")] = None
+
+
+class TierTargets(Settings, frozen=True):
+    """A target for each tier that has one."""
+
+    simple: Annotated[TierTarget | None, about("For simple requests.")] = None
+    moderate: Annotated[TierTarget | None, about("For moderate requests.")] = None
+    complex: Annotated[TierTarget | None, about("For complex requests.")] = None
+
+
 class Complexity(Settings, frozen=True, tag_field="use", tag="complexity"):
     """A model for each tier of difficulty."""
 
@@ -256,13 +273,18 @@ class Complexity(Settings, frozen=True, tag_field="use", tag="complexity"):
     moderate: Annotated[str, about("For moderate requests.")]
     complex: Annotated[str, about("For complex requests.")]
     thresholds: Annotated[Thresholds, about("Where the tiers begin.")] = Thresholds()
+    targets: Annotated[TierTargets, about("What each tier's answers should take and cost.")] = TierTargets()
 
 
 class Task(Settings, frozen=True, tag_field="use", tag="task"):
     """A model for each kind of task, declared by the caller or detected."""
 
-    tasks: Annotated[dict[str, str], about("Task to model.")]
     default: Annotated[str, about("For every other task.")]
+    tasks: Annotated[dict[str, str], about("Task to model.")] = field(default_factory=dict)
+    models: Annotated[
+        tuple[str, ...],
+        about("For a task not listed above: of these, the one whose tags fit the task pack's advice best."),
+    ] = ()
 
 
 class Cheapest(Settings, frozen=True, tag_field="use", tag="cheapest"):
@@ -576,6 +598,7 @@ class Document(Settings, frozen=True):
     routes: Annotated[dict[str, Route], about("Routes by the name that callers send.")] = field(default_factory=dict)
     keys: Annotated[tuple[Key, ...], about("Declared keys; others are made by the admin API.")] = ()
     limits: Annotated[Limits, about("What every user and team may use.")] = Limits()
+    tasks: Annotated[str | None, about("File of the task policy pack; else the one that is shipped.")] = None
     telemetry: Annotated[Telemetry, about("What is told to those who watch.")] = Telemetry()
     pipelines: Annotated[dict[str, Any], about("Graphs of nodes, callable as model `pipeline/NAME`.")] = field(
         default_factory=dict

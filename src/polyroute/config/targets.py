@@ -60,6 +60,7 @@ def _of_strategy(strategy: Strategy) -> Iterator[tuple[str, str]]:
             yield from (("simple", strategy.simple), ("moderate", strategy.moderate), ("complex", strategy.complex))
         case Task():
             yield from ((f"tasks.{task}", target) for task, target in strategy.tasks.items())
+            yield from _listed("models", strategy.models)
             yield "default", strategy.default
         case Rules():
             yield from ((f"rules[{at}].model", rule.model) for at, rule in enumerate(strategy.rules))

@@ -14,7 +14,6 @@ async def execute(exchange: Exchange, services: Services) -> None:
     request, route = resolve(call, services.path.routes, services.ad_hoc)
     entry = replace(entry_of(exchange, "execute", {}), route=route, task=call.task)
     answer = await services.path.answer(request, exchange.caller, entry)
-    services.metrics.answered(answer.receipt)
     told = asdict(outcome(services.path.read(request, answer.reply), answer.receipt))
     del told["receipt"]  # by its id, at /v1/receipts/{id}
     await exchange.reply(200, to_json(told), answer_headers(exchange, services, answer.receipt, final=True))

@@ -22,6 +22,7 @@ def receipt_headers(receipt: Receipt, *, final: bool) -> Headers:
         (b"x-polyroute-provider", receipt.provider),
         (b"x-polyroute-attempts", str(len(receipt.attempts))),
         (b"x-polyroute-fallback-reason", receipt.fallback_reason),
+        (b"x-polyroute-fallback-ms", None if receipt.fallback_ms is None else f"{receipt.fallback_ms:.2f}"),
         (b"x-polyroute-cache", receipt.cache),
         (b"x-polyroute-policy", receipt.policy),
         (b"x-polyroute-dropped", ",".join(receipt.attempts[-1].dropped) if receipt.attempts else None),

@@ -72,7 +72,6 @@ async def _answer(exchange: Exchange, services: Services, dialect: Dialect, requ
     body = reply.wire
     if body is None:
         body = dialect.render_response(services.path.read(request, reply), request)
-    services.metrics.answered(receipt)
     await exchange.reply(200, body, answer_headers(exchange, services, receipt, final=True))
 
 
@@ -92,4 +91,3 @@ async def _stream(exchange: Exchange, services: Services, dialect: Dialect, requ
         await exchange.end_events(writer.error(told.kind, told.message, told.code))
     finally:
         await chunks.aclose()
-        services.metrics.answered(live.receipt)

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from polyroute.telemetry.tiers import Breach
 from polyroute.types.receipt import Attempt, Receipt
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -75,6 +76,7 @@ class Metrics(Collector):
         self._cost = _Sums("polyroute_cost_usd", "Spent", answerer)
         self._saved = _Sums("polyroute_saved_usd_total", "Saved against the baseline", ("route",), signed=True)
         self._refused = _Sums("polyroute_refused", "Requests refused before a model answered", ("code",))
+        self._breaches = _Sums("polyroute_tier_breaches", "Answers beyond a tier's target", ("route", "tier", "kind"))
         self._overhead = _Buckets("polyroute_overhead_seconds", "Time of the gateway itself", (), _OVERHEAD)
         self._upstream = _Buckets("polyroute_upstream_seconds", "Time of one attempt", model)
         self._first_token = _Buckets("polyroute_first_token_seconds", "To the first token", model)
@@ -94,6 +96,9 @@ class Metrics(Collector):
             self._saved.figures[receipt.route,] += float(receipt.saved_usd)
         self._overhead.observe((), receipt.overhead_ms / 1000)
 
+    def breached(self, breach: Breach) -> None:
+        self._breaches.figures[breach.route, breach.tier, breach.kind] += 1
+
     def refused(self, code: str) -> None:
         self._refused.figures[code,] += 1
 
@@ -109,6 +114,7 @@ class Metrics(Collector):
             self._cost,
             self._saved,
             self._refused,
+            self._breaches,
             self._overhead,
             self._upstream,
             self._first_token,

@@ -30,11 +30,14 @@ from polyroute.state.ids import RANDOM_BITS, new_id
 from polyroute.state.latencies import Latencies
 from polyroute.stores.sqlite.books import Books
 from polyroute.stores.sqlite.ledger import SqliteLedger, open_ledger
+from polyroute.telemetry.log import log_request
 from polyroute.telemetry.metrics import Metrics
+from polyroute.telemetry.tiers import TierWatch
 from polyroute.types.cards import Deployment
+from polyroute.types.receipt import Receipt
 from polyroute.wiring import access
 from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
-from polyroute.wiring.routes import RouteBook, gate_problems
+from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
 
 _PRETENDERS = ("simulated", "replay")
 
@@ -61,6 +64,16 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
     accounts = Accounts(access.allowances(document))
     found = deployments(document, Catalogue())
     database = database_path(document, loaded.folder)
+    pack = tasks.load(loaded.folder / document.tasks if document.tasks else None)
+    metrics = Metrics()
+    tiers = TierWatch(tier_targets(document), time.monotonic)
+
+    def observe(receipt: Receipt) -> None:
+        metrics.answered(receipt)
+        log_request(receipt)
+        for breach in tiers.note(receipt):
+            metrics.breached(breach)
+
     async with AsyncExitStack() as stack:
         transport = open_transport()
         stack.push_async_callback(transport.aclose)
@@ -70,7 +83,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             openai_chat=OpenAIChat(),
             anthropic_messages=AnthropicMessages(),
             transport=transport,
-            classifier=HeuristicClassifier(tasks=tasks.load()),
+            classifier=HeuristicClassifier(tasks=pack),
         )
         providers = build_providers(workshop)
         for provider in providers.values():
@@ -81,6 +94,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         book = RouteBook(
             document=document,
             deployments={**_by_model(found), **logic_deployments(document)},
+            tasks=pack,
             today=_utc_now().date(),
         )
         snapshot = Snapshot.of(document)
@@ -98,6 +112,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             utc_now=_utc_now,
             draw=random.random,
             policy=snapshot.digest,
+            observe=observe,
         )
         is_open = document.server.auth == "open"
         services = Services(
@@ -108,7 +123,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             accounts=accounts,
             ledger=ledger,
             figures=lambda: figures(database),
-            metrics=Metrics(),
+            metrics=metrics,
             new_request_id=_new_request_id,
             utc_now=_utc_now,
             policy=snapshot.digest,

@@ -7,6 +7,7 @@ from itertools import chain
 import msgspec
 from msgspec import Struct
 
+from polyroute.catalog.tasks import TaskPack
 from polyroute.config import document as settings
 from polyroute.config.document import Document, names
 from polyroute.config.resolve import models_of
@@ -19,6 +20,7 @@ from polyroute.stages.selection import strategies
 from polyroute.stages.selection.constraints import Constraints
 from polyroute.stages.validation.gates import Json, Length, MatchesSchema
 from polyroute.stages.validation.judge import Check, OnReject
+from polyroute.telemetry.tiers import TierTarget
 from polyroute.types.cards import Deployment
 from polyroute.types.routing import Thresholds
 
@@ -42,6 +44,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
 
     document: Document
     deployments: Mapping[str, tuple[Deployment, ...]]  # by the document's name of the model
+    tasks: TaskPack
     today: date
 
     def routes(self) -> Routes:
@@ -142,6 +145,8 @@ class RouteBook(Struct, frozen=True, kw_only=True):
                 return "task", strategies.Task(
                     tasks={task: self._models(target) for task, target in by_task.tasks.items()},
                     default=self._models(by_task.default),
+                    models=self._all(by_task.models),
+                    pack=self.tasks,
                 )
             case settings.Rules() as ruled:
                 return "rules", strategies.Rules(
@@ -185,6 +190,21 @@ def gate_problems(document: Document) -> tuple[Problem, ...]:
         for at, gate in enumerate(route.gates)
         if isinstance(gate, settings.JsonSchemaGate) and (problem := MatchesSchema(schema=gate.schema).problem())
     )
+
+
+def tier_targets(document: Document) -> dict[tuple[str, str], TierTarget]:
+    """By route and tier."""
+    return {
+        (name, tier): TierTarget(latency_ms=target.latency_ms, usd_per_million=target.usd_per_million)
+        for name, route in document.routes.items()
+        if isinstance(route.strategy, settings.Complexity)
+        for tier, target in (
+            ("simple", route.strategy.targets.simple),
+            ("moderate", route.strategy.targets.moderate),
+            ("complex", route.strategy.targets.complex),
+        )
+        if target is not None
+    }
 
 
 def _thresholds(strategy: settings.Strategy | None) -> Thresholds:

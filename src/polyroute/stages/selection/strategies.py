@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from polyroute.catalog.tasks import TaskPack, fitness
 from polyroute.conditions import Condition, holds, see
 from polyroute.ports import Choice, Selection
 from polyroute.stages.selection.constraints import by_latency, by_price
@@ -57,20 +58,40 @@ class Complexity(Options, frozen=True):
 
 
 class Task(Options, frozen=True):
-    """The model named for the request's task, declared or detected; `default` for every other."""
+    """The model named for the request's task, declared or detected; `default` for every other.
+
+    A task that has no model of its own goes to the one of `models` whose tags fit the task pack's advice best, the
+    cheaper of equals.
+    """
 
     tasks: dict[str, Models]
     default: Models
+    models: Models = ()
+    pack: TaskPack | None = None
 
     @property
     def pool(self) -> Models:
-        return _unique((*chain.from_iterable(self.tasks.values()), *self.default))
+        return _unique((*chain.from_iterable(self.tasks.values()), *self.models, *self.default))
 
     def choose(self, selection: Selection) -> Choice:
         task = selection.classification.task
-        models = self.tasks.get(task or "", self.default)
-        named = f"task {task}" if task in self.tasks else f"task {task or 'not known'}, default"
+        if task in self.tasks:
+            models, named = self.tasks[task], f"task {task}"
+        elif (advised := self._advised(task, selection)) is not None:
+            models, named = advised, f"task {task}, by the task pack's advice"
+        else:
+            models, named = self.default, f"task {task or 'not known'}, default"
         return Choice(models=_unique((*models, *self.default)), reason=f"{named}: {models[0]}")
+
+    def _advised(self, task: str | None, selection: Selection) -> Models | None:
+        """`models` by fitness; None where the pack has no advice or no model follows it."""
+        advice = self.pack.find(task) if self.pack is not None and task is not None else None
+        if advice is None:
+            return None
+        able = [c for c in selection.candidates if c.deployment.model in self.models]
+        fit = {c.deployment.model: fitness(advice, c.deployment.card) for c in by_price(able)}
+        ranked = sorted(fit, key=lambda model: -fit[model])  # stable: cheaper first among equals
+        return tuple(ranked) if ranked and fit[ranked[0]] > 0 else None
 
 
 class Rule(Options, frozen=True):
