@@ -54,7 +54,8 @@ class StrictProtocol(asyncio.Protocol):
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
-        self._head_bytes = 0
+        self._hosts = 0
+        self._unread_bytes = 0  # since the last end of a head or piece of content: heads, trailers, chunks' own lines
         self._phase = _IDLE
         self._since_s = self._loop.time()
 
@@ -93,41 +94,53 @@ class StrictProtocol(asyncio.Protocol):
             self._cycle.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
-        if self._phase <= _HEAD:
-            if self._phase == _IDLE:
-                self._enter(_HEAD)
-                self._head_bytes = 0
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES and b"\r\n\r\n" not in data[:MAX_HEAD_BYTES]:
-                self._refuse(431, "Request Header Fields Too Large", f"the head is over {MAX_HEAD_BYTES} bytes")
-                return
+        if self._phase == _IDLE:
+            self._enter(_HEAD)
+        self._unread_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            return  # nothing is offered to upgrade to: the request is answered as it is, what follows is not read
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
             self._refuse(400, "Bad Request", "the request is not valid HTTP/1.1")
+        else:
+            if self._unread_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
 
     # ── the parser's callbacks ────────────────────────────────────────────────────────────────────────
 
     def on_message_begin(self) -> None:
         self._url = b""
         self._headers = []
+        self._hosts = 0
         self._expects_continue = False
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self._phase == _BODY:
+            return  # a trailer: what comes after the content must not pass for a header (RFC 9110, 6.5.1)
         name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
             self._expects_continue = True
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if self._unread_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
+            self._refuse_head()
+            return
+        self._unread_bytes = 0
+        if self._parser.should_upgrade():
+            return  # the parser stops here: `_decline`
+        version = self._parser.get_http_version()
+        if version != "1.0" and (version != "1.1" or self._hosts != 1):  # RFC 9112, 3.2
+            self._refuse(400, "Bad Request", "the request must be HTTP/1.1 with exactly one `host` header")
+            return
         parsed = httptools.parse_url(self._url)
         path = parsed.path.decode("ascii")
-        version = self._parser.get_http_version()
         scope: Message = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -161,8 +174,9 @@ class StrictProtocol(asyncio.Protocol):
                 self._transport.close()
 
     def on_body(self, body: bytes) -> None:
+        self._unread_bytes = 0
         cycle = self._cycle
-        if cycle is None or cycle.response_complete:
+        if cycle is None or cycle.response_complete or self._transport.is_closing():
             return
         self._since_s = self._loop.time()
         cycle.body += body
@@ -171,6 +185,9 @@ class StrictProtocol(asyncio.Protocol):
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
+        self._unread_bytes = 0
+        if self._parser.should_upgrade() or self._transport.is_closing():
+            return
         cycle = self._cycle
         if cycle is None or cycle.response_complete:
             self._enter(_IDLE)
@@ -218,8 +235,28 @@ class StrictProtocol(asyncio.Protocol):
         self._phase = phase
         self._since_s = self._loop.time()
 
+    def _decline(self, rest: bytes) -> None:
+        """An offered upgrade is declined by answering in HTTP/1.1 (RFC 9110, 7.8); the parser starts anew."""
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(400, "Bad Request", "this is no proxy: CONNECT is not possible")
+            return
+        head = [b"%b %b HTTP/1.1" % (method, self._url)]
+        head += [b"%b: %b" % (name, value) for name, value in self._headers if name != b"upgrade"]
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join([*head, b"", rest]))
+
+    def _head_size(self) -> int:
+        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, "Request Header Fields Too Large", f"the head is over {MAX_HEAD_BYTES} bytes")
+
     def _refuse(self, status: int, phrase: str, message: str) -> None:
         if self._transport.is_closing():
+            return
+        if self._cycle is not None and self._cycle.response_started and not self._cycle.response_complete:
+            self._transport.abort()  # in the middle of an answer nothing else can be said
             return
         body = orjson.dumps(
             {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": "malformed_http"}}

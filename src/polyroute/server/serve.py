@@ -1,7 +1,6 @@
 """Runs the application: uvicorn with our strict protocol on uvloop, sockets of our own, a sweep for the slow."""
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -32,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(app: App, sock: socket.socket, on_ready: OnReady | None = None) -> None:
-    """Until SIGINT or SIGTERM, or until cancelled; running requests get `_DRAIN_S` seconds to end."""
+    """Until SIGINT or SIGTERM, when running requests get `_DRAIN_S` seconds; or until cancelled, when they get none."""
     config = uvicorn.Config(
         app,
         http=StrictProtocol,
@@ -53,8 +52,8 @@ async def serve(app: App, sock: socket.socket, on_ready: OnReady | None = None) 
         await server.serve(sockets=[sock])
     finally:
         sweeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sweeper
+        await server.end()
+        await asyncio.gather(sweeper, return_exceptions=True)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
@@ -78,3 +77,14 @@ class _Server(uvicorn.Server):
         if self._on_ready is not None and sockets and not self.should_exit:
             host, port = sockets[0].getsockname()[:2]
             await self._on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+
+    async def end(self) -> None:
+        """Closes what a stop by cancellation left open; running requests are cancelled, and their books settled."""
+        for listener in self.servers:
+            listener.close()
+        running = list(self.server_state.tasks)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
