@@ -4,7 +4,7 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from polyroute.dialects.anthropic_messages import AnthropicMessages
 from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.errors import ConfigError
 from polyroute.gateway import Parts, RequestPath
+from polyroute.ports import Transport
 from polyroute.providers.transport import open_transport
 from polyroute.server.services import AllFigures, Services
 from polyroute.stages.classification.heuristic import HeuristicClassifier
@@ -48,24 +49,119 @@ class Built(Struct, frozen=True, kw_only=True):
     snapshot: Snapshot
     services: Services
     deployments: tuple[Deployment, ...]
+    foundation: "Foundation"
 
     @property
     def path(self) -> RequestPath:
         return self.services.path
 
 
+class Foundation(Struct, frozen=True, kw_only=True):
+    """What outlives a change of the document: connections, books, counters."""
+
+    database: Path
+    transport: Transport
+    ledger: SqliteLedger
+    accounts: Accounts
+    latencies: Latencies
+    metrics: Metrics
+    started_at_s: int
+
+
 @asynccontextmanager
 async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[Built]:
     """Runs until the block ends. Raises ConfigError or StoreError, with nothing left open."""
     document = loaded.document
+    async with AsyncExitStack() as stack:
+        transport = open_transport()
+        stack.push_async_callback(transport.aclose)
+        database = database_path(document, loaded.folder)
+        ledger = open_ledger(database, durability=document.store.durability)
+        stack.push_async_callback(ledger.aclose)
+        await ledger.recover(_utc_now())
+        foundation = Foundation(
+            database=database,
+            transport=transport,
+            ledger=ledger,
+            accounts=Accounts(access.allowances(document)),
+            latencies=Latencies(),
+            metrics=Metrics(),
+            started_at_s=int(time.time()),
+        )
+        built = assemble(loaded, env, foundation)
+        restore_budgets(foundation)
+        yield built
+
+
+def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> Built:
+    """Everything that a document decides. Raises ConfigError, and then nothing has changed."""
+    document, snapshot = loaded.document, Snapshot.of(loaded.document)
     if problems := gate_problems(document):
         raise ConfigError(loaded.placed(problems))
-    authenticate = access.authenticator(document, env)
-    accounts = Accounts(access.allowances(document))
-    found = deployments(document, Catalogue())
-    database = database_path(document, loaded.folder)
     pack = tasks.load(loaded.folder / document.tasks if document.tasks else None)
-    metrics = Metrics()
+    workshop = Workshop(
+        document=document,
+        folder=loaded.folder,
+        openai_chat=OpenAIChat(),
+        anthropic_messages=AnthropicMessages(),
+        transport=foundation.transport,
+        classifier=HeuristicClassifier(tasks=pack),
+    )
+    found = deployments(document, Catalogue())
+    book = RouteBook(
+        document=document,
+        deployments={**_by_model(found), **logic_deployments(document)},
+        tasks=pack,
+        today=_utc_now().date(),
+    )
+    parts = Parts(
+        routes=book.routes(),
+        classifier=workshop.classifier,
+        dialects=workshop.dialects,
+        around=Surroundings(
+            providers=build_providers(workshop), monotonic=time.monotonic, sleep=asyncio.sleep, jitter=random.random
+        ),
+        accounts=foundation.accounts,
+        ledger=foundation.ledger,
+        latencies=foundation.latencies,
+        new_request_id=_new_request_id,
+        utc_now=_utc_now,
+        draw=random.random,
+        policy=snapshot.digest,
+        observe=_observer(document, foundation.metrics),
+    )
+    is_open = document.server.auth == "open"
+    services = Services(
+        path=RequestPath(parts),
+        dialects=workshop.dialects,
+        authenticate=access.authenticator(document, env),
+        ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),
+        accounts=foundation.accounts,
+        ledger=foundation.ledger,
+        figures=lambda: figures(foundation.database),
+        metrics=foundation.metrics,
+        new_request_id=_new_request_id,
+        utc_now=_utc_now,
+        policy=snapshot.digest,
+        started_at_s=foundation.started_at_s,
+        max_body_bytes=int(document.server.max_body_mb * 1_000_000),
+        offers_metrics=document.telemetry.prometheus,
+        strangers_read_metrics=is_open or access.is_loopback(document.server.host),
+        strangers_see_figures=is_open,
+        simulated=all(document.providers[d.provider].dialect in _PRETENDERS for d in found),
+    )
+    return Built(snapshot=snapshot, services=services, deployments=found, foundation=foundation)
+
+
+def restore_budgets(foundation: Foundation) -> None:
+    """Sets what was spent to what the books say; what is held for calls under way stays held."""
+    now, accounts = _utc_now(), foundation.accounts
+    with Books(foundation.database) as books:
+        for period, start in accounts.windows(now).items():
+            accounts.restore(period, books.spent_since(start), now)
+
+
+def _observer(document: Document, metrics: Metrics) -> Callable[[Receipt], None]:
     tiers = TierWatch(tier_targets(document), time.monotonic)
 
     def observe(receipt: Receipt) -> None:
@@ -74,67 +170,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         for breach in tiers.note(receipt):
             metrics.breached(breach)
 
-    async with AsyncExitStack() as stack:
-        transport = open_transport()
-        stack.push_async_callback(transport.aclose)
-        workshop = Workshop(
-            document=document,
-            folder=loaded.folder,
-            openai_chat=OpenAIChat(),
-            anthropic_messages=AnthropicMessages(),
-            transport=transport,
-            classifier=HeuristicClassifier(tasks=pack),
-        )
-        providers = build_providers(workshop)
-        for provider in providers.values():
-            stack.push_async_callback(provider.aclose)
-        ledger = open_ledger(database, durability=document.store.durability)
-        stack.push_async_callback(ledger.aclose)
-        await _restore(ledger, accounts, database)
-        book = RouteBook(
-            document=document,
-            deployments={**_by_model(found), **logic_deployments(document)},
-            tasks=pack,
-            today=_utc_now().date(),
-        )
-        snapshot = Snapshot.of(document)
-        parts = Parts(
-            routes=book.routes(),
-            classifier=workshop.classifier,
-            dialects=workshop.dialects,
-            around=Surroundings(
-                providers=providers, monotonic=time.monotonic, sleep=asyncio.sleep, jitter=random.random
-            ),
-            accounts=accounts,
-            ledger=ledger,
-            latencies=Latencies(),
-            new_request_id=_new_request_id,
-            utc_now=_utc_now,
-            draw=random.random,
-            policy=snapshot.digest,
-            observe=observe,
-        )
-        is_open = document.server.auth == "open"
-        services = Services(
-            path=RequestPath(parts),
-            dialects=workshop.dialects,
-            authenticate=authenticate,
-            ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),
-            accounts=accounts,
-            ledger=ledger,
-            figures=lambda: figures(database),
-            metrics=metrics,
-            new_request_id=_new_request_id,
-            utc_now=_utc_now,
-            policy=snapshot.digest,
-            started_at_s=int(time.time()),
-            max_body_bytes=int(document.server.max_body_mb * 1_000_000),
-            offers_metrics=document.telemetry.prometheus,
-            strangers_read_metrics=is_open or access.is_loopback(document.server.host),
-            strangers_see_figures=is_open,
-            simulated=all(document.providers[d.provider].dialect in _PRETENDERS for d in found),
-        )
-        yield Built(snapshot=snapshot, services=services, deployments=found)
+    return observe
 
 
 def database_path(document: Document, folder: Path) -> Path:
@@ -145,15 +181,6 @@ def database_path(document: Document, folder: Path) -> Path:
 def figures(database: Path) -> AllFigures:
     with Books(database) as books:
         return AllFigures(models=books.by_model(), routes=books.by_route())
-
-
-async def _restore(ledger: SqliteLedger, accounts: Accounts, database: Path) -> None:
-    """Closes what a dead process left open, and sets the budgets to what was spent."""
-    now = _utc_now()
-    await ledger.recover(now)
-    with Books(database) as books:
-        for period, start in accounts.windows(now).items():
-            accounts.restore(period, books.spent_since(start), now)
 
 
 def _by_model(found: tuple[Deployment, ...]) -> dict[str, tuple[Deployment, ...]]:

@@ -1,5 +1,7 @@
-"""A document served over HTTP until a signal comes."""
+"""A document served over HTTP until a signal comes; SIGHUP, or a changed file, puts its new version in force."""
 
+import asyncio
+import signal
 import time
 from collections.abc import Mapping
 
@@ -8,6 +10,7 @@ from polyroute.server.app import App
 from polyroute.server.serve import OnReady, listen, serve
 from polyroute.server.table import build_table
 from polyroute.wiring.build import open_gateway
+from polyroute.wiring.reload import follow
 
 
 async def serve_document(loaded: Loaded, env: Mapping[str, str], on_ready: OnReady | None = None) -> None:
@@ -15,4 +18,14 @@ async def serve_document(loaded: Loaded, env: Mapping[str, str], on_ready: OnRea
     server = loaded.document.server
     with listen(server.host, server.port) as sock:
         async with open_gateway(loaded, env) as built:
-            await serve(App(built.services, build_table(), time.monotonic), sock, on_ready)
+            app = App(built.services, build_table(), time.monotonic)
+            asked = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, asked.set)
+            follower = asyncio.create_task(follow(app, loaded, env, built, asked))
+            try:
+                await serve(app, sock, on_ready)
+            finally:
+                loop.remove_signal_handler(signal.SIGHUP)
+                follower.cancel()
+                await asyncio.gather(follower, return_exceptions=True)

@@ -67,6 +67,12 @@ class Accounts:
         self._rates_of = lru_cache(_KNOWN_CALLERS)(self._find_rates)
         self._caps_of = lru_cache(_KNOWN_CALLERS)(self._find_caps)
 
+    def allow(self, allowances: Allowances) -> None:
+        """From now on `allowances` hold. What was counted and is held stays; `restore` the windows next."""
+        self._allowances = allowances
+        self._rates_of.cache_clear()
+        self._caps_of.cache_clear()
+
     # ── rates ─────────────────────────────────────────────────────────────────────────────────────────
 
     def admit(self, caller: Caller, tokens: int, now: float) -> Admission:
