@@ -1,7 +1,6 @@
 """The roles that others fulfil. Each is the smallest Protocol its caller needs.
 
-A class that fulfils a port *is* its configuration: its fields are the options. Built-ins and third-party
-classes are found alike, by entry point (`plugins.py`).
+A class that fulfils a port *is* its configuration: its fields are the options. `wiring` knows which classes there are.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping

@@ -3,7 +3,7 @@
 import os
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from msgspec.structs import replace
@@ -13,7 +13,10 @@ from polyroute.config.check import check, check_start
 from polyroute.config.load import Loaded, read
 from polyroute.errors import ConfigError
 from polyroute.server.serve import run
+from polyroute.telemetry.log import configure_logs
 from polyroute.wiring.serving import serve_document
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def serve(
@@ -21,10 +24,14 @@ def serve(
     host: Annotated[str | None, typer.Option(help="In place of server.host.")] = None,
     port: Annotated[int | None, typer.Option(help="In place of server.port.", min=0, max=65535)] = None,
     workers: Annotated[int | None, typer.Option(help="In place of server.workers.", min=1)] = None,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="`info` logs every request; `warning` fallbacks, failures and alerts.")
+    ] = "warning",
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Start the gateway; Ctrl-C ends it."""
+    """Start the gateway; Ctrl-C ends it, SIGHUP or a saved document reloads it."""
+    configure_logs(log_level)
 
     async def ready(address: str) -> None:
         if as_json:
