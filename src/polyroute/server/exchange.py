@@ -1,5 +1,6 @@
 """One HTTP request and its answer, over raw ASGI."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -12,6 +13,10 @@ from polyroute.types.access import Caller
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# How much of an unwanted body is still read, and how long, so that its sender gets to read why it is unwanted.
+LINGER_S = 5.0
+LINGER_BYTES = 256_000_000
 
 JSON = (b"content-type", b"application/json")
 EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -89,7 +94,13 @@ class Exchange:
         self.started = True
         length = (b"content-length", str(len(body)).encode())
         await self._send({"type": "http.response.start", "status": status, "headers": [kind, length, *headers]})
-        await self._send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+        told = b"" if self.method == "HEAD" else body
+        if self.body_read:
+            await self._send({"type": "http.response.body", "body": told})
+            return
+        await self._send({"type": "http.response.body", "body": told, "more_body": True})
+        await self._discard_rest()
+        await self._send({"type": "http.response.body"})
 
     async def start_events(self, headers: Headers) -> None:
         self.started = True
@@ -102,6 +113,18 @@ class Exchange:
     async def end_events(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data})
 
+    async def _discard_rest(self) -> None:
+        """A connection that is closed on unread bytes is reset, and the answer is lost with it."""
+        if "expect" in self.headers:
+            return  # it was never asked for the body
+        left = LINGER_BYTES
+        try:
+            async with asyncio.timeout(LINGER_S):
+                while left > 0 and (message := await self._receive()).get("more_body"):
+                    left -= len(message["body"])
+        except TimeoutError:
+            return
+
 
 def _too_large(limit_bytes: int) -> TooLarge:
-    return TooLarge(f"the body is over {limit_bytes // (1024 * 1024)} MB (server.max_body_mb)")
+    return TooLarge(f"the body is over {limit_bytes / 1_000_000:g} MB (server.max_body_mb)")
