@@ -4,6 +4,7 @@ The answer is on stdout, how it came about on stderr.
 """
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -63,6 +64,7 @@ def ask(
     request = prompted(words, model, system=system, max_output_tokens=max_tokens)
     request = replace(request, stream=stream and not as_json)
     known: Report = {}
+    logging.getLogger("polyroute").handlers[:] = [logging.NullHandler()]  # the line on stderr tells it
     with told(debug=debug):
         pieces = _remote(request, task, url, key, known) if url else _local(request, task, config, known)
         started_s = time.monotonic()

@@ -16,7 +16,7 @@ VERBS = {
     "init": Verb("documents:init", "Write a starter document."),
     "check": Verb("documents:check", "Validate the document: every problem at once, with line, column and fix."),
     "schema": Verb("documents:schema", "Print the document's JSON Schema, for editors."),
-    "serve": Verb("serving:serve", "Start the gateway; Ctrl-C ends it."),
+    "serve": Verb("serving:serve", "Start the gateway; Ctrl-C ends it, SIGHUP or a saved document reloads it."),
     "demo": Verb("demo.verb:demo", "Show what routing does: prompts of ours through a gateway of simulated models."),
     "ask": Verb("asking:ask", "Put one prompt to a model or route."),
     "route": Verb("routing:route", "Show what would be decided for a prompt; no model is called."),
