@@ -8,7 +8,7 @@ decided is written into the receipt. The books are settled on every way out: ans
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from polyroute.catalog import tokens
 from polyroute.catalog.tokens import Size
-from polyroute.errors import Forbidden, NoCandidate, PolyrouteError, ProviderError, Unsupported
+from polyroute.errors import Forbidden, NoCandidate, PolyrouteError, ProviderError, StoreError, Unsupported
 from polyroute.ports import CallModel, Classifier, Dialect, Judgement, Ledger, Monotonic, Selection
 from polyroute.stages.assembly.chunks import chunks_of
 from polyroute.stages.assembly.draft import Draft
@@ -67,18 +67,18 @@ class LiveAnswer(Protocol):
     receipt: Receipt
 
     def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """Up to `Ended`, which comes when the books are durable. Raises ProviderError where the stream breaks.
+        """Up to `Ended`, which comes when the books are durable. Raises ProviderError where the stream breaks."""
 
-        Close the generator when the caller leaves: that closes the upstream and settles the books.
-        """
+    async def aclose(self) -> None:
+        """Call it in the end, whatever happened: closes the upstream and settles the books where that is still due."""
 
 
 class Latencies(Protocol):
     """What deployments took lately."""
 
-    def of(self, deployment: Deployment) -> float | None: ...
+    def of(self, deployment: Deployment, now_s: float) -> float | None: ...
 
-    def note(self, deployment_id: str, latency_ms: float) -> None: ...
+    def note(self, deployment_id: str, latency_ms: float, now_s: float) -> None: ...
 
 
 class Parts(Struct, frozen=True, kw_only=True):
@@ -137,14 +137,18 @@ class RequestPath:
         return _Relayed(self, journey, flow)
 
     def call_model_for(self, caller: Caller) -> CallModel:
-        """The port for a stage that needs a model's answer: a request of its own, on `caller`'s limits and budgets."""
+        """The port for a stage that needs a model's answer: a request of its own, on `caller`'s limits and budgets.
+
+        Which models a stage asks is the document's business, so a key's own list of models does not bind it.
+        """
+        payer = replace(caller, models=None)
 
         async def call_model(model: str, request: Request, *, purpose: str) -> Response:
             entry = Entry(
                 request_id=self._parts.new_request_id(), arrived_s=self.monotonic(), door=f"internal/{purpose}"
             )
             asked = replace(request, model=model)
-            answer = await self.answer(asked, caller, entry)
+            answer = await self.answer(asked, payer, entry)
             return self.read(asked, answer.reply)
 
         return call_model
@@ -169,16 +173,20 @@ class RequestPath:
         draft.route = route.name
         draft.baseline = route.baseline
 
-        draft.classification = parts.classifier.classify(
+        seen = parts.classifier.classify(
             request, task=entry.task or route.task, wants_task=route.wants_task, thresholds=route.thresholds
         )
-        draft.mark(now())
+        classified_s = now()
+        draft.mark(classified_s)
+        draft.classification = replace(seen, elapsed_ms=round((classified_s - entry.arrived_s) * 1000, 3))
 
         request, size, route = _fit(request, route)
         needs = needs_of(request, size)
         matched = match(route.deployments, needs, route.boundary, lambda d: self._obstacles(request, d))
-        today = draft.time.date()
-        draft.candidates = tuple(candidate(d, needs, size, today, parts.latencies.of) for d in matched.deployments)
+        today, latency_of = draft.time.date(), parts.latencies.of
+        draft.candidates = tuple(
+            candidate(d, needs, size, today, latency_of(d, classified_s)) for d in matched.deployments
+        )
         draft.mark(now())
 
         constraints = route.constraints
@@ -208,7 +216,9 @@ class RequestPath:
                 route=draft.route,
                 policy=draft.policy,
                 needs=prepared.needs,
+                day=draft.time.date(),
                 min_output_tokens=prepared.route.min_output_tokens,
+                has_ceiling=prepared.route.constraints.cost_ceiling_usd is not None,
             ),
             parts.accounts,
             parts.ledger,
@@ -223,12 +233,12 @@ class RequestPath:
         )
         log = AttemptLog(
             meter,
-            input_tokens=prepared.needs.input_tokens,
+            needs=prepared.needs,
             arrived_s=draft.arrived_s,
             day=draft.time.date(),
             monotonic=parts.around.monotonic,
         )
-        return _Journey(prepared=prepared, run=Run(order, parts.around, meter, log), admission=admission)
+        return _Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
 
     def _obstacles(self, request: Request, deployment: Deployment) -> tuple[str, ...]:
         return self._parts.around.providers[deployment.provider].obstacles(request, deployment)
@@ -244,8 +254,9 @@ class RequestPath:
     def receipt_so_far(self, journey: "_Journey", flow: Flow) -> Receipt:
         """For a stream's headers: who answers is known, what it will cost is not."""
         log, now_s = journey.run.log, self._parts.around.monotonic()
-        attempts = [*log.attempts, log.under_way(flow.trial, flow.dropped)]
-        return journey.prepared.draft.receipt("open", attempts, now_s)
+        attempts, draft = [*log.attempts, log.under_way(flow.trial, flow.dropped)], journey.prepared.draft
+        draft.clamped_to = journey.meter.clamped_to
+        return draft.receipt("open", attempts, now_s)
 
     def _judge(self, prepared: Prepared) -> Callable[[Reply], Awaitable[Judgement]]:
         """Stage 5, called for each answer before it is accepted."""
@@ -262,26 +273,34 @@ class RequestPath:
         return judged
 
     async def settle(
-        self,
-        journey: "_Journey",
-        state: RequestState,
-        *,
-        stop: str | None = None,
-        error: PolyrouteError | None = None,
+        self, journey: "_Journey", state: RequestState, *, stop: str | None = None, error: BaseException | None = None
     ) -> Receipt:
-        """Stage 6: the receipt, and the books. Durable when it returns."""
-        parts, draft, attempts = self._parts, journey.prepared.draft, journey.run.log.attempts
-        draft.mark(parts.around.monotonic())
+        """Stage 6: the receipt, and the books. Durable when it returns, and written also where the caller leaves."""
+        parts, draft, run = self._parts, journey.prepared.draft, journey.run
+        attempts, now_s = run.log.attempts, parts.around.monotonic()
+        draft.mark(now_s)
+        draft.paused_s, draft.clamped_to = run.paused_s, journey.meter.clamped_to
         receipt = draft.receipt(state, attempts, parts.around.monotonic(), stop=stop, error=error)
         parts.accounts.correct(journey.admission, sum(a.usage.total_tokens for a in attempts if a.usage is not None))
-        for attempt in receipt.attempts:
+        for attempt in attempts:
             if attempt.status == "succeeded":
-                parts.latencies.note(attempt.deployment, attempt.first_token_ms or attempt.duration_ms)
-        await parts.ledger.settle(
-            Settlement(request_id=draft.request_id, settled_at=parts.utc_now(), state=state, receipt=receipt)
-        )
+                parts.latencies.note(attempt.deployment, attempt.first_token_ms or attempt.duration_ms, now_s)
+        settlement = Settlement(request_id=draft.request_id, settled_at=parts.utc_now(), state=state, receipt=receipt)
+        try:
+            await parts.ledger.settle(settlement)
+        except asyncio.CancelledError:
+            await asyncio.shield(parts.ledger.settle(settlement))  # to settle twice alike is to settle once
+            parts.observe(receipt)
+            raise
         parts.observe(receipt)
         return receipt
+
+    async def settle_for_nobody(self, journey: "_Journey", cause: BaseException) -> Receipt | None:
+        """The caller left, or the gateway broke. Where the books fail the request stays open, to be recovered: None."""
+        is_left = isinstance(cause, asyncio.CancelledError | GeneratorExit)
+        with suppress(StoreError):
+            return await self.settle(journey, "cancelled" if is_left else "failed", error=None if is_left else cause)
+        return None
 
     async def _answer(self, prepared: Prepared) -> Answer:
         journey = self._start(prepared)
@@ -304,8 +323,8 @@ class RequestPath:
         except PolyrouteError as exc:
             await self.settle(journey, "failed", error=exc)
             raise
-        except asyncio.CancelledError:
-            await asyncio.shield(self.settle(journey, "cancelled"))
+        except BaseException as exc:
+            await self.settle_for_nobody(journey, exc)
             raise
 
 
@@ -314,6 +333,7 @@ class _Journey(Struct, frozen=True, kw_only=True):
 
     prepared: Prepared
     run: Run
+    meter: Meter
     admission: Admission
 
 
@@ -328,6 +348,9 @@ class _Told:
         for chunk in chunks_of(self._response):
             yield chunk
 
+    async def aclose(self) -> None:
+        """Nothing is due any more."""
+
 
 class _Relayed:
     """An answer passed on as it arrives."""
@@ -336,31 +359,54 @@ class _Relayed:
         self._path = path
         self._journey = journey
         self._flow = flow
+        self._chunks = self._relay()
+        self._is_settled = False
         self.receipt = path.receipt_so_far(journey, flow)
 
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        flow = self._flow
-        state: RequestState = "cancelled"
-        error: ProviderError | None = None
+    def chunks(self) -> AsyncGenerator[Chunk, None]:
+        return self._chunks
+
+    async def aclose(self) -> None:
+        await self._chunks.aclose()
+        if not self._is_settled:  # nobody began to read, and a generator that never ran has no end of its own
+            await self._leave(GeneratorExit())
+
+    async def _relay(self) -> AsyncGenerator[Chunk, None]:
         try:
-            async with aclosing(flow.chunks()) as chunks:
+            async with aclosing(self._flow.chunks()) as chunks:
                 async for chunk in chunks:
                     yield chunk
-            state = "settled"
         except ProviderError as exc:
-            state, error = "failed", exc
+            await self._settle("failed", exc)
             raise
+        except BaseException as exc:
+            await self._leave(exc)
+            raise
+        await self._settle("settled")
+        assert self._flow.ended is not None  # the flow ended without an error
+        yield self._flow.ended
+
+    async def _settle(self, state: RequestState, error: ProviderError | None = None) -> None:
+        self._is_settled = True
+        try:
+            await self._flow.aclose()
         finally:
-            await flow.aclose()
-            self.receipt = await asyncio.shield(self._path.settle(self._journey, state, error=error))
-        assert flow.ended is not None  # the flow ended without an error
-        yield flow.ended
+            self.receipt = await self._path.settle(self._journey, state, error=error)
+
+    async def _leave(self, cause: BaseException) -> None:
+        self._is_settled = True
+        try:
+            await self._flow.aclose()
+        finally:
+            self.receipt = await self._path.settle_for_nobody(self._journey, cause) or self.receipt
 
 
 def _admit(route: Route, request: Request, caller: Caller) -> None:
     """Whether this caller may use this route at all."""
-    if caller.models is not None and request.model not in caller.models and route.name not in caller.models:
-        raise Forbidden(f"this key may not use `{request.model[:120]}`; it may use: {', '.join(sorted(caller.models))}")
+    allowed = caller.models
+    for names in route.members or ((request.model, route.name),):
+        if allowed is not None and allowed.isdisjoint(names):
+            raise Forbidden(f"this key may not use `{names[0][:120]}`; it may use: {', '.join(sorted(allowed))}")
     if route.needs_review:
         raise Unsupported(
             f"route `{route.name}` holds answers for human review, which this version does not offer: "

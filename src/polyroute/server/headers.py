@@ -26,6 +26,7 @@ def receipt_headers(receipt: Receipt, *, final: bool) -> Headers:
         (b"x-polyroute-cache", receipt.cache),
         (b"x-polyroute-policy", receipt.policy),
         (b"x-polyroute-dropped", ",".join(receipt.attempts[-1].dropped) if receipt.attempts else None),
+        (b"x-polyroute-clamped", None if receipt.clamped_to is None else str(receipt.clamped_to)),
         (b"x-polyroute-overhead-ms", f"{receipt.overhead_ms:.2f}"),
     ]
     if final:

@@ -90,4 +90,4 @@ async def _stream(exchange: Exchange, services: Services, dialect: Dialect, requ
         told = map_error(exc)
         await exchange.end_events(writer.error(told.kind, told.message, told.code))
     finally:
-        await chunks.aclose()
+        await live.aclose()

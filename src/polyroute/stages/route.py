@@ -29,6 +29,7 @@ class Route(Struct, frozen=True, kw_only=True):
     max_input_tokens: int | None = None
     on_too_long: Literal["refuse", "truncate", "reroute"] = "refuse"
     min_output_tokens: int = 16
+    members: tuple[tuple[str, ...], ...] = ()  # of a route for one call: the names of each model; a key must allow each
     timeout_s: float = 600.0
     needs_review: bool = False
     task: str | None = None  # declared for every request of this route

@@ -87,6 +87,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     answered_model: str | None = None  # the provider's own name
     provider: str | None = None
     stop: str | None = None
+    clamped_to: int | None = None  # output tokens: the money left allowed no more
     usage: Usage | None = None  # of the answer; attempts hold the rest
     cost_usd: Decimal = Decimal(0)  # all attempts
     cost_complete: bool = True  # False: an attempt had no known price

@@ -48,7 +48,8 @@ class Needs(Struct, frozen=True, kw_only=True):
     """What a request asks of any model that is to serve it."""
 
     input_tokens: int  # estimate
-    output_tokens: int | None  # the caller's cap; None: the model's own limit
+    output_tokens: int | None  # the caller's cap on each answer; None: the model's own limit
+    choices: int = 1  # answers asked for at once, each up to that cap
     capabilities: frozenset[str] = frozenset()
     modalities: frozenset[str] = frozenset({"text"})
     caches: bool = False  # it marks prefixes for caching, whose writes cost more
@@ -59,7 +60,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
 
     deployment: Deployment
     input_bound_tokens: int = 0  # no tokenizer counts more
-    output_bound_tokens: int = 0  # once sent with that cap
+    output_bound_tokens: int = 0  # of each answer, once sent with that cap
     expected_usd: Decimal | None = None
     worst_usd: Decimal | None = None  # both bounds reached
     latency_ms: float | None = None

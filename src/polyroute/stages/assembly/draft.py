@@ -45,6 +45,8 @@ class Draft:
         self.exclusions: tuple[Exclusion, ...] = ()
         self.plan: Plan | None = None
         self.validation_s = 0.0
+        self.paused_s = 0.0  # between attempts
+        self.clamped_to: int | None = None
         self._marks: list[float] = [arrived_s]
 
     def mark(self, now_s: float) -> None:
@@ -62,8 +64,9 @@ class Draft:
         now_s: float,
         *,
         stop: str | None = None,
-        error: PolyrouteError | None = None,
+        error: BaseException | None = None,
     ) -> Receipt:
+        """`error` is what the caller is told; only our own errors' words are kept."""
         answer = next((a for a in reversed(attempts) if a.status == "succeeded"), None)
         cost_usd, complete, upstream_ms = ZERO_USD, True, 0.0
         for attempt in attempts:
@@ -103,6 +106,7 @@ class Draft:
             answered_model=answer.answered_model if answer else None,
             provider=answer.provider if answer else None,
             stop=stop,
+            clamped_to=self.clamped_to,
             usage=answer.usage if answer else None,
             cost_usd=cost_usd,
             cost_complete=complete,
@@ -111,10 +115,10 @@ class Draft:
             saved_usd=saved.saved_usd if saved else None,
             total_ms=total_ms,
             upstream_ms=round(upstream_ms, 3),
-            overhead_ms=max(0.0, round(total_ms - upstream_ms, 3)),
+            overhead_ms=max(0.0, round(total_ms - upstream_ms - _ms(self.paused_s), 3)),
             times=self._times(now_s),
             error=type(error).__name__ if error else None,
-            error_message=error.message if error else None,
+            error_message=error.message if isinstance(error, PolyrouteError) else None,
         )
 
     def _times(self, now_s: float) -> StageTimes:

@@ -1,5 +1,6 @@
 """The attempts of one request, noted down as they end: what each cost, and what was held for it set free."""
 
+import asyncio
 from datetime import date
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from polyroute.stages.execution.progress import Outcome
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Attempt, AttemptStatus
 from polyroute.types.response import Usage
+from polyroute.types.routing import Candidate, Needs
 
 
 class Trial(Struct, frozen=True, kw_only=True):
@@ -20,16 +22,34 @@ class Trial(Struct, frozen=True, kw_only=True):
 
     ticket: Ticket
     step: int
-    deployment: Deployment
+    candidate: Candidate
     started_s: float
+
+    @property
+    def deployment(self) -> Deployment:
+        return self.candidate.deployment
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """What an attempt had brought by its end. Times are monotonic seconds."""
+
+    usage: Usage | None = None
+    output_tokens: int = 0  # counted by us, for where the provider gave no usage
+    model: str | None = None  # that answered, in the provider's own words
+    dropped: tuple[str, ...] = ()
+    first_token_s: float | None = None
+    ended_s: float | None = None  # None: now
+
+
+NOTHING = Heard()
 
 
 class AttemptLog:
     """Grows as attempts end. `attempts` is for the receipt, `outcomes` for the next decision."""
 
-    def __init__(self, meter: Meter, *, input_tokens: int, arrived_s: float, day: date, monotonic: Monotonic) -> None:
+    def __init__(self, meter: Meter, *, needs: Needs, arrived_s: float, day: date, monotonic: Monotonic) -> None:
         self._meter = meter
-        self._input_tokens = input_tokens
+        self._needs = needs
         self._arrived_s = arrived_s
         self._day = day
         self._monotonic = monotonic
@@ -37,69 +57,64 @@ class AttemptLog:
         self.outcomes: tuple[Outcome, ...] = ()
         self.last_error: ProviderError | None = None
 
-    def answered(
-        self,
-        trial: Trial,
-        usage: Usage | None,
-        seen_output_tokens: int,
-        *,
-        answered_model: str,
-        judgement: Judgement | None = None,
-        first_token_s: float | None = None,
-        dropped: tuple[str, ...] = (),
-    ) -> None:
-        """A whole answer, accepted or not. `seen_output_tokens` counts where the provider gave no usage."""
+    def answered(self, trial: Trial, heard: Heard, judgement: Judgement | None = None) -> None:
+        """A whole answer, accepted or not."""
         remedy = judgement.remedy if judgement else None
-        usage = usage or costs.counted(self._input_tokens, seen_output_tokens)
-        attempt = self._attempt(
-            trial,
-            "succeeded" if remedy is None else "rejected",
-            usage,
-            self._cost(usage, trial),
-            answered_model=answered_model,
-            judgement=judgement,
-            first_token_s=first_token_s,
-            dropped=dropped,
-        )
-        self._note(attempt, trial)
+        status: AttemptStatus = "succeeded" if remedy is None else "rejected"
+        self._note(trial, status, heard, heard.usage or self._counted(trial, heard), judgement=judgement)
         self.outcomes += (Outcome(step=trial.step, accepted=remedy is None, remedy=remedy or Remedy.SWITCH),)
 
-    def failed(self, trial: Trial, error: ProviderError, seen_output_tokens: int = 0) -> None:
-        usage = costs.usage_of_failure(error, self._input_tokens, seen_output_tokens)
-        self._note(self._attempt(trial, "failed", usage, self._cost(usage, trial), error=error), trial)
+    def failed(self, trial: Trial, error: ProviderError, heard: Heard = NOTHING) -> None:
+        usage = heard.usage
+        if usage is None and (heard.output_tokens or not costs.is_unbilled(error)):
+            usage = self._counted(trial, heard)
+        self._note(trial, "failed", heard, usage, error=error)
         self.outcomes += (Outcome(step=trial.step, remedy=error.remedy, retry_after_s=error.retry_after_s),)
         self.last_error = error
 
-    def abandoned(self, trial: Trial, seen_output_tokens: int = 0) -> None:
-        """The caller left. The provider may bill what it had read and written until then."""
-        usage = costs.counted(self._input_tokens, seen_output_tokens)
-        self._note(self._attempt(trial, "cancelled", usage, self._cost(usage, trial)), trial)
+    def abandoned(self, trial: Trial, cause: BaseException, heard: Heard = NOTHING) -> None:
+        """The caller left, or something broke. The provider may bill what it had read and written until then."""
+        usage = heard.usage or self._counted(trial, heard)
+        if isinstance(cause, asyncio.CancelledError | GeneratorExit):
+            self._note(trial, "cancelled", heard, usage)
+        else:
+            self._note(trial, "failed", heard, usage, error=cause)
 
     def under_way(self, trial: Trial, dropped: tuple[str, ...]) -> Attempt:
         """The attempt whose stream has begun, as far as it is known."""
-        return self._attempt(trial, "succeeded", None, None, dropped=dropped)
+        return self._attempt(trial, "succeeded", Heard(dropped=dropped), None, None)
 
-    def _note(self, attempt: Attempt, trial: Trial) -> None:
-        self._meter.end(trial.ticket, attempt.cost_usd)
-        self.attempts.append(attempt)
+    def _counted(self, trial: Trial, heard: Heard) -> Usage:
+        return costs.counted(self._needs, trial.candidate, trial.ticket.max_output_tokens, heard.output_tokens)
 
-    def _cost(self, usage: Usage | None, trial: Trial) -> Decimal | None:
-        return costs.cost_of(usage, trial.deployment, self._day)
+    def _note(
+        self,
+        trial: Trial,
+        status: AttemptStatus,
+        heard: Heard,
+        usage: Usage | None,
+        *,
+        error: BaseException | None = None,
+        judgement: Judgement | None = None,
+    ) -> None:
+        cost_usd = costs.cost_of(usage, trial.deployment, self._day)
+        self._meter.end(trial.ticket, cost_usd)
+        self.attempts.append(self._attempt(trial, status, heard, usage, cost_usd, error=error, judgement=judgement))
 
     def _attempt(
         self,
         trial: Trial,
         status: AttemptStatus,
+        heard: Heard,
         usage: Usage | None,
         cost_usd: Decimal | None,
         *,
-        answered_model: str | None = None,
-        error: ProviderError | None = None,
+        error: BaseException | None = None,
         judgement: Judgement | None = None,
-        first_token_s: float | None = None,
-        dropped: tuple[str, ...] = (),
     ) -> Attempt:
         deployment = trial.deployment
+        told = error if isinstance(error, ProviderError) else None  # any other error's words are not for callers
+        first_token_s = heard.first_token_s
         return Attempt(
             id=trial.ticket.attempt_id,
             step=trial.step,
@@ -107,18 +122,18 @@ class AttemptLog:
             provider=deployment.provider,
             model=deployment.model,
             upstream_model=deployment.upstream_model,
-            answered_model=answered_model,
+            answered_model=heard.model,
             status=status,
-            error=type(error).__name__ if error else None,
-            message=error.message if error else None,
-            remedy=error.remedy.value if error else None,
-            http_status=error.http_status if error else None,
+            error=None if error is None else type(error).__name__,
+            message=told.message if told else None,
+            remedy=told.remedy.value if told else None,
+            http_status=told.http_status if told else None,
             started_ms=_ms(trial.started_s - self._arrived_s),
             first_token_ms=None if first_token_s is None else _ms(first_token_s - trial.started_s),
-            duration_ms=_ms(self._monotonic() - trial.started_s),
+            duration_ms=_ms((self._monotonic() if heard.ended_s is None else heard.ended_s) - trial.started_s),
             usage=usage,
             cost_usd=cost_usd,
-            dropped=dropped,
+            dropped=heard.dropped,
             verdicts=judgement.verdicts if judgement else (),
         )
 

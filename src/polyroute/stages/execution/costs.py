@@ -1,7 +1,7 @@
 """What an attempt cost: its usage at the price of the day, or an estimate marked as one.
 
 - A reported usage is taken at its word.
-- An answer without usage is counted by us.
+- An answer without usage is counted by us, and never as more than what was held for it.
 - A failure that was answered with an error status, or never connected, cost nothing.
 - Any other failure may have been billed: its input is booked, and what output was seen.
 """
@@ -9,27 +9,74 @@
 from datetime import date
 from decimal import Decimal
 
-from polyroute.catalog import pricing
-from polyroute.errors import ProviderError, Unreachable
+from polyroute.catalog import pricing, tokens
+from polyroute.errors import ProviderError, ProviderTimeout, Unreachable
 from polyroute.types.cards import Deployment
+from polyroute.types.content import Part, Refusal, Text, Thinking, ToolCall
 from polyroute.types.money import ZERO_USD
-from polyroute.types.response import Usage
+from polyroute.types.response import (
+    Chunk,
+    RefusalDelta,
+    Response,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    Usage,
+    WireBytes,
+)
+from polyroute.types.routing import Candidate, Needs
+
+_TOKEN_CHARS = 4
 
 
 def cost_of(usage: Usage | None, deployment: Deployment, day: date) -> Decimal | None:
-    """None where the deployment's price is not known."""
+    """None where the deployment's price is not known; without usage there is nothing to pay."""
+    if usage is None:
+        return ZERO_USD
     price = pricing.price_at(deployment.card, day)
-    if price is None:
-        return None
-    return ZERO_USD if usage is None else pricing.cost(usage, price)
+    return None if price is None else pricing.cost(usage, price)
 
 
-def counted(input_tokens: int, output_tokens: int) -> Usage:
-    """The usage of a call whose provider reported none."""
-    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
+def counted(needs: Needs, candidate: Candidate, max_output_tokens: int | None, seen_output_tokens: int) -> Usage:
+    """The usage of a call whose provider reported none. `max_output_tokens` is the cap it was sent with, if any."""
+    cap = max_output_tokens or needs.output_tokens or candidate.deployment.card.max_output_tokens
+    return Usage(
+        input_tokens=min(needs.input_tokens, candidate.input_bound_tokens),
+        output_tokens=seen_output_tokens if cap is None else min(seen_output_tokens, cap * needs.choices),
+        estimated=True,
+    )
 
 
-def usage_of_failure(error: ProviderError, input_tokens: int, seen_output_tokens: int) -> Usage | None:
-    """None where the failed attempt cost nothing."""
-    unbilled = error.http_status is not None or isinstance(error, Unreachable)
-    return None if unbilled and not seen_output_tokens else counted(input_tokens, seen_output_tokens)
+def is_unbilled(error: ProviderError) -> bool:
+    """Whether a call that failed so, before any output came, cost nothing."""
+    if isinstance(error, ProviderTimeout):
+        return error.phase == "connect"
+    return error.http_status is not None or isinstance(error, Unreachable)
+
+
+def tokens_in(response: Response) -> int:
+    """Output tokens of a whole answer, most likely."""
+    return sum(tokens.estimate_text(_written(part)) for choice in response.choices for part in choice.parts)
+
+
+def tokens_of(chunk: Chunk) -> int:
+    """Output tokens of one chunk, roughly: this runs for every chunk of every stream."""
+    match chunk:
+        case WireBytes():
+            return chunk.data.count(b"data:")  # an event is a token, near enough
+        case TextDelta() | ThinkingDelta() | RefusalDelta():
+            return -(-len(chunk.text) // _TOKEN_CHARS)
+        case ToolCallDelta():
+            return -(-len(chunk.arguments) // _TOKEN_CHARS)
+        case _:
+            return 0
+
+
+def _written(part: Part) -> str:
+    match part:
+        case Text() | Refusal() | Thinking():
+            return part.text
+        case ToolCall():
+            return f"{part.name} {part.arguments}"
+        case _:
+            return ""

@@ -5,7 +5,7 @@ never exceed a limit together. Where the money left allows a shorter answer than
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from msgspec import Struct
@@ -38,7 +38,9 @@ class RequestFacts(Struct, frozen=True, kw_only=True):
     route: str
     policy: str
     needs: Needs
+    day: date  # whose prices hold for the whole request
     min_output_tokens: int = 16
+    has_ceiling: bool = False  # an attempt's worst case must be a true one, also where no budget applies
 
 
 class Meter:
@@ -101,10 +103,10 @@ class Meter:
         """The worst case to hold, and the output cap that makes it one; no cap where the caller's or card's holds."""
         facts, deployment, worst_usd = self._facts, candidate.deployment, candidate.worst_usd
         left_usd = self._accounts.remaining_usd(facts.caller, deployment.model, now)
-        price = pricing.price_at(deployment.card, now.date())
-        if left_usd is None or worst_usd is None or price is None:
-            return worst_usd, None  # nothing to keep within, or an unknown price that the hold will refuse
-        if worst_usd <= left_usd:
+        price = pricing.price_at(deployment.card, facts.day)
+        if worst_usd is None or price is None or (left_usd is None and not facts.has_ceiling):
+            return worst_usd, None  # an unknown price that the hold may refuse, or nothing to keep within
+        if left_usd is None or worst_usd <= left_usd:
             bound_is_known = facts.needs.output_tokens or deployment.card.max_output_tokens
             return worst_usd, None if bound_is_known else candidate.output_bound_tokens
         tokens = _tokens_for(left_usd, candidate, facts.needs, price)
@@ -117,7 +119,7 @@ class Meter:
 def _worst(candidate: Candidate, needs: Needs, output_tokens: int, price: Price) -> Decimal:
     return pricing.worst_cost(
         candidate.input_bound_tokens,
-        output_tokens,
+        output_tokens * needs.choices,
         price,
         cache_writes=needs.caches,
         audio="audio" in needs.modalities,

@@ -15,6 +15,7 @@ from polyroute.types.routing import Step
 BASE_PAUSE_S = 0.25
 MAX_PAUSE_S = 2.0
 MAX_LONE_PAUSE_S = 10.0  # where no other deployment is left to ask
+MAX_JITTER = 0.25  # share of a pause that may be added, so that callers do not come back all at once
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ def decide(steps: tuple[Step, ...], outcomes: tuple[Outcome, ...], *, time_left_
     tries = sum(outcome.step == last.step for outcome in outcomes)
     if last.remedy is Remedy.RETRY and tries < steps[last.step].max_tries:
         pause_s = max(BASE_PAUSE_S * 2.0 ** (tries - 1), last.retry_after_s or 0.0)
-        if pause_s <= min(MAX_PAUSE_S if others else MAX_LONE_PAUSE_S, time_left_s):
+        longest_s = MAX_PAUSE_S if others else MAX_LONE_PAUSE_S
+        if pause_s <= longest_s and pause_s * (1 + MAX_JITTER) < time_left_s:
             return Try(step=last.step, pause_s=pause_s)
     return Try(step=last.step + 1) if others else GiveUp()

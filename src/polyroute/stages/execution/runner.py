@@ -4,22 +4,21 @@ A provider's error never leaves by itself: it is an attempt on the record, and e
 caller learns of all of them (PlanExhausted, DeadlineExceeded). Cancellation passes through; what was held is settled.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from polyroute.catalog import tokens
 from polyroute.errors import DeadlineExceeded, PlanExhausted, ProviderError, StreamInterrupted
 from polyroute.ports import Judgement, Monotonic, Provider
-from polyroute.stages.execution.attempts import AttemptLog, Trial
+from polyroute.stages.execution import costs
+from polyroute.stages.execution.attempts import NOTHING, AttemptLog, Heard, Trial
 from polyroute.stages.execution.meter import Meter
-from polyroute.stages.execution.progress import Accept, GiveUp, Try, decide
+from polyroute.stages.execution.progress import MAX_JITTER, Accept, GiveUp, Try, decide
 from polyroute.types.cards import Deadlines
 from polyroute.types.request import Request
-from polyroute.types.response import Chunk, Ended, Reply, Response, Started, WireBytes
+from polyroute.types.response import Chunk, Ended, Reply, Response, Started
 from polyroute.types.routing import Plan
 
 
@@ -50,6 +49,7 @@ class Run:
         self._around = around
         self._meter = meter
         self.log = log
+        self.paused_s = 0.0  # between attempts
 
     async def answer(self) -> Reply:
         """The accepted answer."""
@@ -77,7 +77,9 @@ class Run:
                 return None
             case Try():
                 if decision.pause_s:
-                    await around.sleep(decision.pause_s * (1 + around.jitter() / 4))
+                    paused_at_s = around.monotonic()
+                    await around.sleep(decision.pause_s * (1 + around.jitter() * MAX_JITTER))
+                    self.paused_s += around.monotonic() - paused_at_s
                 return decision.step
             case GiveUp():
                 raise self._gave_up(decision)
@@ -92,34 +94,33 @@ class Run:
         return PlanExhausted(f"every attempt failed ({tried})", attempts, self.log.last_error)
 
     async def _call(self, number: int) -> Reply | None:
-        order = self._order
-        trial = await self._begin(number)
-        judgement = None
+        order, trial = self._order, await self._begin(number)
+        heard, judgement = NOTHING, None
         try:
-            reply = await self._around.providers[trial.deployment.provider].complete(
+            reply = await self._provider(trial).complete(
                 order.request, trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
             )
+            heard = Heard(usage=reply.usage, model=reply.model, dropped=reply.dropped, ended_s=self._around.monotonic())
+            if reply.usage is None:
+                heard = replace(heard, output_tokens=costs.tokens_in(order.read(reply)))
             if order.judge is not None:
                 judgement = await order.judge(reply)
         except ProviderError as exc:
-            self.log.failed(trial, exc)
+            self.log.failed(trial, exc, heard)
             return None
-        except asyncio.CancelledError:
-            self.log.abandoned(trial)
+        except BaseException as exc:
+            self.log.abandoned(trial, exc, heard)
             raise
-        seen = 0 if reply.usage else tokens.estimate_text(order.read(reply).text)
-        self.log.answered(
-            trial, reply.usage, seen, answered_model=reply.model, judgement=judgement, dropped=reply.dropped
-        )
+        self.log.answered(trial, heard, judgement)
         return reply
 
     async def _open(self, number: int) -> "Flow | None":
         trial = await self._begin(number)
-        rest = self._around.providers[trial.deployment.provider].stream(
-            self._order.request, trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
-        )
         opening: list[Chunk] = []
         try:
+            rest = self._provider(trial).stream(
+                self._order.request, trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
+            )
             async for chunk in rest:
                 opening.append(chunk)
                 if not isinstance(chunk, Started):
@@ -128,18 +129,21 @@ class Run:
         except ProviderError as exc:
             self.log.failed(trial, exc)
             return None
-        except asyncio.CancelledError:
-            self.log.abandoned(trial)
+        except BaseException as exc:
+            self.log.abandoned(trial, exc)
             raise
 
     async def _begin(self, number: int) -> Trial:
         candidate = self._order.plan.steps[number].candidate
         ticket = await self._meter.begin(candidate, len(self.log.attempts))
-        return Trial(ticket=ticket, step=number, deployment=candidate.deployment, started_s=self._around.monotonic())
+        return Trial(ticket=ticket, step=number, candidate=candidate, started_s=self._around.monotonic())
+
+    def _provider(self, trial: Trial) -> Provider:
+        return self._around.providers[trial.deployment.provider]
 
     def _deadlines(self, trial: Trial) -> Deadlines:
         deadlines = trial.deployment.deadlines
-        left_s = self._order.deadline_s - trial.started_s
+        left_s = max(0.0, self._order.deadline_s - trial.started_s)
         return deadlines if left_s >= deadlines.total_s else replace(deadlines, total_s=left_s)
 
 
@@ -162,6 +166,7 @@ class Flow:
         self._first_token_s = monotonic()
         self._started = next((chunk for chunk in opening if isinstance(chunk, Started)), None)
         self._seen_tokens = 0
+        self._is_noted = False
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -179,33 +184,37 @@ class Flow:
                     yield chunk
         except StopAsyncIteration:
             error = StreamInterrupted("the provider's stream stopped without its end")
-            self._log.failed(self.trial, error, self._seen_tokens)
+            self._log.failed(self.trial, error, self._heard())
             raise error from None
         except ProviderError as exc:
-            self._log.failed(self.trial, exc, self._seen_tokens)
+            self._log.failed(self.trial, exc, self._heard())
             raise
-        except (asyncio.CancelledError, GeneratorExit):
-            self._log.abandoned(self.trial, self._seen_tokens)
+        except BaseException as exc:
+            self._log.abandoned(self.trial, exc, self._heard())
             raise
-        self._log.answered(
-            self.trial,
-            self.ended.usage,
-            self._seen_tokens,
-            answered_model=self.ended.model or (self._started.model if self._started else ""),
-            first_token_s=self._first_token_s,
-            dropped=self.dropped,
-        )
+        self._log.answered(self.trial, self._heard())
 
     async def aclose(self) -> None:
-        """Closes the upstream."""
+        """Closes the upstream. A stream that nobody began to read is abandoned here."""
+        if not self._is_noted:
+            self._log.abandoned(self.trial, GeneratorExit(), self._heard())
         await self._rest.aclose()
 
+    def _heard(self) -> Heard:
+        """For the log, once."""
+        self._is_noted = True
+        ended = self.ended
+        return Heard(
+            usage=ended.usage if ended else None,
+            output_tokens=self._seen_tokens,
+            model=(ended and ended.model) or (self._started.model if self._started else None),
+            dropped=self.dropped,
+            first_token_s=self._first_token_s,
+        )
+
     def _ends(self, chunk: Chunk) -> bool:
-        if isinstance(chunk, WireBytes):
-            self._seen_tokens += chunk.data.count(b"data:")  # an event is a token, near enough
-        elif isinstance(chunk, Ended):
+        if isinstance(chunk, Ended):
             self.ended = chunk
             return True
-        else:
-            self._seen_tokens += 1
+        self._seen_tokens += costs.tokens_of(chunk)
         return False

@@ -1,6 +1,5 @@
 """A matched deployment with its price, latency and quality put to this request: a Candidate."""
 
-from collections.abc import Callable
 from datetime import date
 
 from polyroute.catalog import pricing
@@ -11,23 +10,22 @@ from polyroute.types.routing import Candidate, Needs
 DEFAULT_OUTPUT_TOKENS = 4096  # where neither caller nor card bounds the answer
 _EXPECTED_OUTPUT_TOKENS = 300  # a middling chat answer; only ranks models against each other
 
-LatencyOf = Callable[[Deployment], float | None]
 
-
-def candidate(deployment: Deployment, needs: Needs, size: Size, today: date, latency_of: LatencyOf) -> Candidate:
+def candidate(deployment: Deployment, needs: Needs, size: Size, today: date, latency_ms: float | None) -> Candidate:
     price = pricing.price_at(deployment.card, today)
     inputs, outputs = size.upper_bound(deployment.card), _output_bound(deployment, needs)
     expected = worst = None
     if price is not None:
-        expected = pricing.expected_cost(needs.input_tokens, min(outputs, _EXPECTED_OUTPUT_TOKENS), price)
-        worst = pricing.worst_cost(inputs, outputs, price, cache_writes=needs.caches, audio="audio" in needs.modalities)
+        usual, most = min(outputs, _EXPECTED_OUTPUT_TOKENS) * needs.choices, outputs * needs.choices
+        expected = pricing.expected_cost(needs.input_tokens, usual, price)
+        worst = pricing.worst_cost(inputs, most, price, cache_writes=needs.caches, audio="audio" in needs.modalities)
     return Candidate(
         deployment=deployment,
         input_bound_tokens=inputs,
         output_bound_tokens=outputs,
         expected_usd=expected,
         worst_usd=worst,
-        latency_ms=latency_of(deployment),
+        latency_ms=latency_ms,
         quality=deployment.card.quality,
     )
 

@@ -28,6 +28,7 @@ def needs_of(request: Request, size: Size) -> Needs:
     return Needs(
         input_tokens=size.estimate,
         output_tokens=request.max_output_tokens,
+        choices=request.n,
         capabilities=frozenset(capabilities),
         modalities=frozenset(modalities),
         caches="cache_control" in request.extensions  # Anthropic's mark on the whole request
