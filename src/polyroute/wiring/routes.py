@@ -49,17 +49,20 @@ class RouteBook(Struct, frozen=True, kw_only=True):
 
     def routes(self) -> Routes:
         built = {name: self._route(name, route) for name, route in self.document.routes.items()}
-        models = {name: self._model(name) for name in self.deployments if not name.startswith(f"{LOGIC}/")}
-        for name, deployments in self.deployments.items():
-            for deployment in deployments:
-                models.setdefault(f"{deployment.provider}/{deployment.upstream_model}", self._model(name))
+        real = {name: found for name, found in self.deployments.items() if not name.startswith(f"{LOGIC}/")}
+        models = {name: self._model(name, deployments) for name, deployments in real.items()}
+        for name, deployments in real.items():
+            for deployment in deployments:  # named with its provider, a model is called there and nowhere else
+                models.setdefault(
+                    f"{deployment.provider}/{deployment.upstream_model}", self._model(name, (deployment,))
+                )
         default = "auto" if "auto" in built else next(iter(built), None)
         return Routes(built, models, default)
 
     def ad_hoc(
         self, strategy: str, models: tuple[str, ...], gates: tuple[Mapping[str, object], ...], routes: Routes
     ) -> Route:
-        """A route for one call. Raises InvalidRequest or UnknownModel."""
+        """A route for one call, over models alone: what a route declares is not put aside so. Raises InvalidRequest."""
         build = _OVER_MODELS.get(strategy)
         if build is None:
             raise InvalidRequest(
@@ -68,7 +71,8 @@ class RouteBook(Struct, frozen=True, kw_only=True):
                 field="strategy",
                 code="invalid_value",
             )
-        found = list(chain.from_iterable(routes.find(model).deployments for model in models))
+        named = [_model_of_call(model, f"models[{at}]", routes) for at, model in enumerate(models)]
+        found = list(chain.from_iterable(route.deployments for route in named))
         pool = tuple(dict.fromkeys(deployment.model for deployment in found))
         checks = tuple(_gate_of_call(gate, f"gates[{at}]") for at, gate in enumerate(gates))
         if strategy == "cascade" and not checks:
@@ -80,10 +84,10 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             deployments=tuple({deployment.id: deployment for deployment in found}.values()),
             checks=checks,
             baseline=dearest(tuple(found), self.today),
+            members=tuple((model, route.name) for model, route in zip(models, named, strict=True)),
         )
 
-    def _model(self, name: str) -> Route:
-        deployments = self.deployments[name]
+    def _model(self, name: str, deployments: tuple[Deployment, ...]) -> Route:
         return Route(
             name=name,
             strategy_name="fixed",
@@ -225,6 +229,18 @@ def _gate(gate: settings.Gate) -> Check:
         case _:
             raise InvalidRequest(f"the gate {type(gate).__name__} is not one of this version")
     return Check(gate=built, on_reject=_ON_REJECT[gate.on_reject])
+
+
+def _model_of_call(model: str, at: str, routes: Routes) -> Route:
+    """Raises InvalidRequest or UnknownModel."""
+    found = routes.find(model)
+    if routes.is_route(found.name):
+        raise InvalidRequest(
+            f"`{at}` is the route `{found.name}`; name models, or send the route's name as `task` without `models`",
+            field=at,
+            code="invalid_value",
+        )
+    return found
 
 
 def _gate_of_call(options: Mapping[str, object], at: str) -> Check:
