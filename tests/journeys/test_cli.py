@@ -219,6 +219,8 @@ def test_savings_have_a_baseline_a_mix_and_cost_latency_and_quality_side_by_side
     assert "at the baseline large" in text
     assert "unknown" in text
     assert told(document, "savings", "--since", "2999-01-01")["requests"] == 0
+    assert "-3.3 points" in run(document, "savings", "--target", "70/20/10").stdout
+    assert run(document, "savings", "--target", "70/30").exit_code == 2
 
 
 def test_savings_blend_a_mix_of_the_documents_models(document: Path) -> None:

@@ -66,9 +66,7 @@ def _saved(amount: Decimal, baseline: Decimal) -> Decimal | None:
 
 def read_blend(mix: str, *, models: str | None, prices: str | None, baseline: str | None, config: Path | None) -> Blend:
     """Raises BadParameter, or ConfigError where models are named; exits where one is not there or has no price."""
-    weights = tuple(_amount(part, "--mix") for part in mix.split("/"))
-    if not sum(weights):
-        raise typer.BadParameter("`--mix` has no part above 0")
+    weights = read_weights(mix, "--mix")
     if (models is None) == (prices is None):
         raise typer.BadParameter("`--mix` needs `--models a,b,c`, or `--prices 0.15,2.50,15`")
     names = tuple(name.strip() for name in (models or prices or "").split(","))
@@ -77,6 +75,14 @@ def read_blend(mix: str, *, models: str | None, prices: str | None, baseline: st
     wanted = (*names, baseline) if baseline is not None else names
     found = _prices(wanted) if prices is not None else _models(wanted, config)
     return blend(weights, found[: len(names)], found[len(names)] if baseline is not None else None)
+
+
+def read_weights(mix: str, option: str) -> tuple[Decimal, ...]:
+    """`70/20/10` in any unit. Raises BadParameter."""
+    weights = tuple(_amount(part, option) for part in mix.split("/"))
+    if not sum(weights):
+        raise typer.BadParameter(f"`{option}` has no part above 0")
+    return weights
 
 
 def show(found: Blend) -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from polyroute.catalog.cards import Catalogue
-from polyroute.cli.blend import read_blend
+from polyroute.cli.blend import read_blend, read_weights
 from polyroute.cli.blend import show as show_blend
 from polyroute.cli.mix import Counted, Part, mix
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, print_json, print_table, say, told
@@ -27,6 +27,7 @@ from polyroute.stores.verify import Entry
 from polyroute.types.money import ZERO_USD, format_usd, from_nanos
 from polyroute.wiring.build import database_path
 
+_TIERS = ("simple", "moderate", "complex")
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -64,6 +65,9 @@ def savings(
     since: Annotated[
         str | None, typer.Option(help="Requests of the last 24h, 7d, … or since a date (UTC).", metavar="WHEN")
     ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The mix of tiers that was planned, as 70/20/10.", metavar="S/M/C")
+    ] = None,
     shares: Annotated[
         str | None, typer.Option("--mix", help="What this mix would cost, as 60/30/10.", metavar="A/B/C")
     ] = None,
@@ -90,11 +94,12 @@ def savings(
     if models or prices or baseline:
         raise typer.BadParameter("`--models`, `--prices` and `--baseline` go with `--mix`")
     start = _EVER if since is None else _start(since)
+    targets = {} if target is None else _targets(target)
     with told(debug=debug):
         loaded = read(document_path(config), os.environ)
         quality = {d.model: d.card.quality for d in reversed(deployments(loaded.document, Catalogue()))}
         with Books(database_path(loaded.document, loaded.folder)) as books:
-            found = _add_up(books, start, quality)
+            found = _add_up(books, start, quality, targets)
     if as_json:
         flat = {
             name: [_flat(line) for line in lines]
@@ -109,7 +114,9 @@ def _flat(line: Line) -> dict[str, object]:
     return {**asdict(line.figures), "quality": line.quality}
 
 
-def _add_up(books: Books, start: datetime, quality: Mapping[str, float | None]) -> Savings:
+def _add_up(
+    books: Books, start: datetime, quality: Mapping[str, float | None], targets: Mapping[str, float]
+) -> Savings:
     against: dict[str, Against] = {}
     tiers, answered = [], []
     cost_nanos, is_complete = 0, True
@@ -139,7 +146,7 @@ def _add_up(books: Books, start: datetime, quality: Mapping[str, float | None]) 
         baselines=tuple(sorted(against.values(), key=lambda group: -group.requests)),
         routes=tuple(Line(figures=figures) for figures in books.by_route(start)),
         models=tuple(Line(figures=figures, quality=quality.get(figures.name)) for figures in books.by_model(start)),
-        tiers=mix(tiers),
+        tiers=mix(tiers, targets),
         mix=mix(answered),
     )
 
@@ -173,7 +180,9 @@ def _show(found: Savings) -> None:
         print_table((title, *_COLUMNS), [_line(line) for line in lines])
     for title, parts in (("tier", found.tiers), ("answered by", found.mix)):
         say("")
-        print_table((title, "requests", "share", "cost", "share of cost"), [_part(part) for part in parts])
+        columns = (title, "requests", "share", "cost", "share of cost")
+        has_targets = any(part.target_share is not None for part in parts)
+        print_table((*columns, "target", "drift") if has_targets else columns, [_part(part) for part in parts])
 
 
 def _line(line: Line) -> tuple[str, ...]:
@@ -194,7 +203,10 @@ def _line(line: Line) -> tuple[str, ...]:
 
 def _part(part: Part) -> tuple[str, ...]:
     of_cost = "-" if part.cost_share is None else f"{part.cost_share:.1%}"
-    return part.name, str(part.requests), f"{part.request_share:.1%}", _usd(part.cost_usd), of_cost
+    cells = (part.name, str(part.requests), f"{part.request_share:.1%}", _usd(part.cost_usd), of_cost)
+    if part.target_share is None or part.drift is None:
+        return cells
+    return (*cells, f"{part.target_share:.1%}", f"{part.drift * 100:+.1f} points")
 
 
 def _usd(amount: Decimal) -> str:
@@ -203,6 +215,13 @@ def _usd(amount: Decimal) -> str:
 
 def _signed(amount: Decimal) -> str:
     return f"{'-' if amount < 0 else '+'}${format_usd(abs(amount))}"
+
+
+def _targets(written: str) -> dict[str, float]:
+    weights = read_weights(written, "--target")
+    if len(weights) != len(_TIERS):
+        raise typer.BadParameter("`--target` has three parts: simple/moderate/complex, as 70/20/10")
+    return {tier: float(weight / sum(weights)) for tier, weight in zip(_TIERS, weights, strict=True)}
 
 
 def _start(since: str) -> datetime:

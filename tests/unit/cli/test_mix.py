@@ -1,5 +1,6 @@
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,3 +28,10 @@ def test_no_request_and_no_cent_is_lost(requests: list[Counted]) -> None:
     parts = mix(requests)
     assert sum(part.requests for part in parts) == len(requests)
     assert sum((part.cost_usd for part in parts), Decimal(0)) == sum((r.cost_usd for r in requests), Decimal(0))
+
+
+def test_a_target_shows_the_drift_also_of_what_nobody_asked_for() -> None:
+    targets = {"simple": 0.7, "complex": 0.3}
+    simple, complex_ = mix([Counted(name="simple", cost_usd=Decimal(1))], targets)
+    assert (simple.name, complex_.name, complex_.requests) == ("simple", "complex", 0)
+    assert (simple.drift, complex_.drift) == pytest.approx((0.3, -0.3))
