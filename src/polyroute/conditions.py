@@ -74,7 +74,10 @@ def holds(condition: Condition, sight: Sight) -> bool:
 
 def groups(pattern: str, text: str) -> dict[str, str] | None:
     """Named groups of the first match, plus the whole match as "match"; None where there is none."""
-    found = _compiled(pattern).search(text)
+    try:
+        found = _compiled(pattern).search(text)
+    except UnicodeEncodeError:  # half of a surrogate pair: no character, and RE2 reads UTF-8
+        found = _compiled(pattern).search(text.encode("utf-8", "replace").decode())
     if found is None:
         return None
     return {"match": found.group(0), **{name: value or "" for name, value in found.groupdict().items()}}

@@ -150,7 +150,11 @@ def strategy_problems(path: str, route: Route) -> Iterator[Problem]:
                     fix = "give exactly one of `text`, `lookup`, `call`"
                     yield Problem(path=f"{path}.answers[{at}]", message=f"has {len(given)} answers", fix=fix)
                 if answer.call is not None:
-                    yield from address_problems(f"{path}.answers[{at}].call.url", answer.call.url, may_query=True)
+                    where = f"{path}.answers[{at}].call.url"
+                    yield from address_problems(where, answer.call.url, may_query=True)
+                    if "{" in answer.call.url.partition("://")[2].partition("?")[0].partition("/")[0]:
+                        fix = "write it out: a caller's words may not choose who is asked"
+                        yield Problem(path=where, message="the host cannot be filled in", fix=fix)
         case _:
             return
 

@@ -1,8 +1,7 @@
 """Answers from plain logic, at no model's cost: a text, a table, a service of one's own.
 
-Which rule applies was decided by the `logic` strategy; the same pure conditions are asked again here, so that an
-attempt is complete in itself. Where nothing can be said after all (no such key, the service is down), the attempt fails
-with SWITCH and the route's models take over.
+Which rule applies was decided by the `logic` strategy: each rule is a deployment of its own. Where nothing can be said
+after all (no such key, the service is down), the attempt fails with SWITCH and the route's models take over.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -11,9 +10,8 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from polyroute.catalog import tokens
-from polyroute.conditions import Condition, groups, holds, see
+from polyroute.conditions import Condition, groups
 from polyroute.errors import MalformedReply
-from polyroute.ports import Classifier
 from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.content import Text
 from polyroute.types.request import Request
@@ -51,9 +49,9 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 class LogicProvider:
-    def __init__(self, rules: tuple[Rule, ...], classifier: Classifier, fetch: Fetch) -> None:
+    def __init__(self, rules: Mapping[str, Rule], fetch: Fetch) -> None:
+        """`rules` by deployment id."""
         self._rules = rules
-        self._classifier = classifier
         self._fetch = fetch
 
     def obstacles(self, request: Request, target: Deployment) -> tuple[str, ...]:
@@ -62,8 +60,9 @@ class LogicProvider:
     async def complete(
         self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
     ) -> Reply:
-        text = await self._answer(request)
-        usage = Usage(input_tokens=0, output_tokens=tokens.estimate_text(text), estimated=True)
+        text = await self._answer(self._rules[target.id], request.last_user_text, deadlines.total_s)
+        # What a model would have read and written, so that the saving is the whole of it.
+        usage = Usage(input_tokens=tokens.estimate(request), output_tokens=tokens.estimate_text(text), estimated=True)
         choice = Choice(parts=(Text(text=text),), stop=StopReason.END)
         response = Response(id=f"logic-{target.model}", model=target.upstream_model, choices=(choice,), usage=usage)
         return Reply(usage=usage, model=target.upstream_model, stop=StopReason.END, response=response)
@@ -81,12 +80,8 @@ class LogicProvider:
     async def aclose(self) -> None:
         """Holds nothing open."""
 
-    async def _answer(self, request: Request) -> str:
-        sight = see(request, self._classifier.classify(request))
-        rule = next((rule for rule in self._rules if holds(rule.when, sight)), None)
-        if rule is None:
-            raise MalformedReply("no logic answer applies")
-        names = groups(rule.when.matches, sight.text) or {} if rule.when.matches else {}
+    async def _answer(self, rule: Rule, asked: str, left_s: float) -> str:
+        names = groups(rule.when.matches, asked) or {} if rule.when.matches else {}
         match rule.answer:
             case str():
                 return _fill(rule.answer, names)
@@ -97,8 +92,17 @@ class LogicProvider:
                     raise MalformedReply(f"the table has no entry `{key[:60]}`")
                 return _fill(found, names)
             case Service():
-                url = _fill(rule.answer.url, {name: quote(value, safe="") for name, value in names.items()})
-                return await self._fetch(url, rule.answer.headers, rule.answer.timeout_s)
+                return await self._fetch(
+                    _address(rule.answer.url, names), rule.answer.headers, min(rule.answer.timeout_s, left_s)
+                )
+
+
+def _address(template: str, names: Mapping[str, str]) -> str:
+    """Raises MalformedReply where a value would lead out of its place: no escaping takes the meaning from `..`."""
+    url = _fill(template, {name: quote(value, safe="", errors="replace") for name, value in names.items()})
+    if not {".", ".."}.isdisjoint(url.partition("?")[0].split("/")):
+        raise MalformedReply("what was found in the request does not fit into the service's address")
+    return url
 
 
 def _fill(template: str, names: Mapping[str, str]) -> str:

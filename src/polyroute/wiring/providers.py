@@ -21,7 +21,7 @@ from polyroute.providers.openai import OpenAI
 from polyroute.providers.replay import Replay
 from polyroute.providers.simulated import Simulated, SimulatedModel
 from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
-from polyroute.wiring.routes import LOGIC
+from polyroute.wiring.routes import LOGIC, logic_model
 
 _FREE = Price(rates=Rates(input=Decimal(0), output=Decimal(0)), source="no model is called")
 
@@ -56,34 +56,35 @@ def build_providers(shop: Workshop) -> dict[str, Provider]:
     if problems:
         raise ConfigError(problems)
     for name, logic in _logic_routes(shop.document):
-        built[name] = LogicProvider(_rules(logic), shop.classifier, _fetch(shop.transport))
+        rules = {logic_model(name, at): _rule(answer) for at, answer in enumerate(logic.answers)}
+        built[f"{LOGIC}/{name}"] = LogicProvider(rules, _fetch(shop.transport))
     return built
 
 
 def logic_deployments(document: Document) -> dict[str, tuple[Deployment, ...]]:
-    """Plain logic stands in a plan like any model: one deployment per route that uses it."""
+    """Plain logic stands in a plan like any model: one deployment per answer of a route."""
     return {
-        name: (
+        (model := logic_model(name, at)): (
             Deployment(
-                id=name,
-                model=name,
-                provider=name,
+                id=model,
+                model=model,
+                provider=f"{LOGIC}/{name}",
                 dialect="",
                 upstream_model=LOGIC,
-                card=ModelCard(id=name, prices=(_FREE,), source="document", latency_ms=0.0),
+                card=ModelCard(id=model, prices=(_FREE,), source="document", latency_ms=0.0),
+                region=document.routes[name].region,  # it is said here, wherever that is
                 private=True,
                 max_tries=1,
             ),
         )
-        for name, _ in _logic_routes(document)
+        for name, logic in _logic_routes(document)
+        for at in range(len(logic.answers))
     }
 
 
 def _logic_routes(document: Document) -> list[tuple[str, settings.Logic]]:
     return [
-        (f"{LOGIC}/{name}", route.strategy)
-        for name, route in document.routes.items()
-        if isinstance(route.strategy, settings.Logic)
+        (name, route.strategy) for name, route in document.routes.items() if isinstance(route.strategy, settings.Logic)
     ]
 
 
@@ -134,19 +135,16 @@ _BUILDERS: dict[str, Callable[[str, settings.Provider, Workshop], Provider]] = {
 }
 
 
-def _rules(logic: settings.Logic) -> tuple[Rule, ...]:
-    rules = []
-    for answer in logic.answers:
-        if answer.lookup is not None:
-            found = answer.lookup
-            rules.append(Rule(when=answer.when, answer=Lookup(key=found.key, table=found.table, missing=found.missing)))
-        elif answer.call is not None:
-            headers = {header: secret.reveal() for header, secret in answer.call.headers.items()}
-            service = Service(url=answer.call.url, headers=headers, timeout_s=answer.call.timeout_s)
-            rules.append(Rule(when=answer.when, answer=service))
-        else:
-            rules.append(Rule(when=answer.when, answer=answer.text or ""))
-    return tuple(rules)
+def _rule(answer: settings.LogicAnswer) -> Rule:
+    if answer.lookup is not None:
+        found = answer.lookup
+        return Rule(when=answer.when, answer=Lookup(key=found.key, table=found.table, missing=found.missing))
+    if answer.call is not None:
+        headers = {header: secret.reveal() for header, secret in answer.call.headers.items()}
+        return Rule(
+            when=answer.when, answer=Service(url=answer.call.url, headers=headers, timeout_s=answer.call.timeout_s)
+        )
+    return Rule(when=answer.when, answer=answer.text or "")
 
 
 def _fetch(transport: Transport) -> Fetch:
@@ -159,7 +157,7 @@ def _fetch(transport: Transport) -> Fetch:
         reply = await transport.get(url, headers, deadlines)
         try:
             if reply.status != 200:
-                raise MalformedReply(f"the service answered with status {reply.status}")
+                raise MalformedReply(f"the service answered with status {reply.status}", http_status=reply.status)
             return (await reply.read()).decode("utf-8", "replace")
         finally:
             reply.close()

@@ -39,6 +39,11 @@ _OVER_MODELS: Mapping[str, type[strategies.Fixed | strategies.Cheapest | strateg
 }
 
 
+def logic_model(route: str, at: int) -> str:
+    """The name that a route's plain-logic answer has in plans and receipts, where models have theirs."""
+    return f"{LOGIC}/{route}/{at + 1}"
+
+
 class RouteBook(Struct, frozen=True, kw_only=True):
     """Everything routes are built from."""
 
@@ -163,7 +168,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             case settings.Logic() as logic:
                 return "logic", strategies.Logic(
                     when=tuple(answer.when for answer in logic.answers),
-                    answerer=f"{LOGIC}/{name}",
+                    answerers=tuple(logic_model(name, at) for at in range(len(logic.answers))),
                     otherwise=self._all(names(logic.otherwise)),
                 )
             case other:

@@ -75,7 +75,7 @@ def ids(route: Route) -> list[str]:
         ("cheap", ("small", "large"), ()),
         ("small", ("small",), ()),
         ("sim/up-small", ("small",), ()),
-        ("faq", ("logic/faq", "small"), ()),
+        ("faq", ("logic/faq/1", "small"), ()),
     ],
 )
 def test_what_callers_send_as_model(name: str, pool: tuple[str, ...], fallback: tuple[str, ...]) -> None:
@@ -83,7 +83,7 @@ def test_what_callers_send_as_model(name: str, pool: tuple[str, ...], fallback: 
     assert (route.strategy.pool, route.fallback) == (pool, fallback)
 
 
-@pytest.mark.parametrize("name", ["logic/faq", "logic/faq/logic", "nobody", "plain/small", ""])
+@pytest.mark.parametrize("name", ["logic/faq", "logic/faq/1", "logic/faq/logic", "nobody", "plain/small", ""])
 def test_what_is_no_model_is_unknown(name: str) -> None:
     with pytest.raises(UnknownModel):
         ROUTES.find(name)

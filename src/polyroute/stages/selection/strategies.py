@@ -164,17 +164,18 @@ class Logic(Options, frozen=True):
     """Plain logic answers what it can, at no model's cost; `otherwise` names the models for the rest."""
 
     when: tuple[Condition, ...]
-    answerer: str  # the logic deployment's model name
+    answerers: Models  # the model name of each condition's answer
     otherwise: Models = ()
 
     @property
     def pool(self) -> Models:
-        return (self.answerer, *self.otherwise)
+        return (*self.answerers, *self.otherwise)
 
     def choose(self, selection: Selection) -> Choice:
         sight = see(selection.request, selection.classification)
-        if any(holds(condition, sight) for condition in self.when):
-            return Choice(models=self.pool, reason="answered by logic, without a model")
+        for condition, answerer in zip(self.when, self.answerers, strict=True):
+            if holds(condition, sight):
+                return Choice(models=(answerer, *self.otherwise), reason=f"answered without a model: {answerer}")
         return Choice(models=self.otherwise, reason="no logic answer applies")
 
 

@@ -83,10 +83,16 @@ def test_choose(strategy: Strategy, selection: Selection, models: tuple[str, ...
     assert strategy.choose(selection).models == models
 
 
-def test_logic_goes_first_only_where_one_of_its_conditions_holds() -> None:
-    logic = Logic(when=(Condition(contains=("opening hours",)),), answerer="logic/faq", otherwise=("cheap",))
-    assert logic.choose(select("What are your opening hours?")).models == ("logic/faq", "cheap")
+def test_the_first_logic_answer_whose_condition_holds_goes_before_the_models() -> None:
+    logic = Logic(
+        when=(Condition(contains=("opening hours",)), Condition(contains=("hours",))),
+        answerers=("logic/faq/1", "logic/faq/2"),
+        otherwise=("cheap",),
+    )
+    assert logic.choose(select("What are your opening hours?")).models == ("logic/faq/1", "cheap")
+    assert logic.choose(select("How many hours?")).models == ("logic/faq/2", "cheap")
     assert logic.choose(select("Write a poem")).models == ("cheap",)
+    assert logic.pool == ("logic/faq/1", "logic/faq/2", "cheap")
 
 
 @pytest.mark.parametrize("strategy", [TIERS, TASKS, REFUNDS, Cascade(models=("a", "b"))])
