@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from polyroute.catalog import tokens
 from polyroute.catalog.tokens import Size
 from polyroute.errors import Forbidden, NoCandidate, PolyrouteError, ProviderError, StoreError, Unsupported
-from polyroute.ports import CallModel, Classifier, Dialect, Judgement, Ledger, Monotonic, Selection
+from polyroute.ports import CallModel, Classifier, CountsTokens, Dialect, Judgement, Ledger, Monotonic, Selection
 from polyroute.stages.assembly.chunks import chunks_of
 from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.attempts import AttemptLog
@@ -135,6 +135,21 @@ class RequestPath:
         async with self._settled_on_failure(journey):
             flow = await journey.run.open()
         return _Relayed(self, journey, flow)
+
+    async def count_tokens(self, request: Request, caller: Caller) -> int | None:
+        """Input tokens as the route's first able model counts them; None where its provider does not count."""
+        parts, route = self._parts, self._parts.routes.find(request.model)
+        _admit(route, request, caller)
+        needs = needs_of(request, tokens.measure(request))
+        able = match(route.deployments, needs, route.boundary, lambda d: self._obstacles(request, d)).deployments
+        counter: object = parts.around.providers[able[0].provider] if able else None
+        if not isinstance(counter, CountsTokens):
+            return None
+        parts.accounts.admit(caller, 0, parts.around.monotonic())
+        try:
+            return await counter.count_tokens(request, able[0], able[0].deadlines)
+        except ProviderError:
+            return None
 
     def call_model_for(self, caller: Caller) -> CallModel:
         """The port for a stage that needs a model's answer: a request of its own, on `caller`'s limits and budgets.

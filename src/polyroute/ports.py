@@ -4,7 +4,7 @@ A class that fulfils a port *is* its configuration: its fields are the options. 
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -108,6 +108,14 @@ class Provider(Protocol):
         """Chunks up to `Ended`. Closing the generator closes the upstream connection."""
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A provider whose API counts a request's tokens without answering it, free of charge."""
+
+    async def count_tokens(self, request: Request, target: Deployment, deadlines: Deadlines) -> int:
+        """Input tokens as `target`'s model counts them. Raises ProviderError."""
 
 
 class UpstreamReply(Protocol):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+import orjson
 from msgspec import Struct
 
 from polyroute import errors
@@ -41,12 +42,13 @@ TABLE: tuple[tuple[type[errors.PolyrouteError], int, str, str | None], ...] = (
     (errors.StoreError, 503, "store_error", "store_unavailable"),
 )
 _KEPT_STATUSES = range(400, 500)
-_OURS = (401, 403, 407, 408, 429)  # a provider's word on our credential or our pace, not on the request
+_OURS = (401, 403, 407)  # a provider's word on our credential, not on the request
+MAX_MESSAGE_BYTES = 1600  # a whole error stays within 2 KB
 
 
 def map_error(error: errors.PolyrouteError) -> Mapped:
     """How `error` is told to the caller."""
-    if isinstance(error, errors.PlanExhausted) and (kept := _callers_fault(error)) is not None:
+    if isinstance(error, errors.PlanExhausted) and (kept := _providers_word(error)) is not None:
         return kept
     for kind, status, name, code in TABLE:
         if isinstance(error, kind):
@@ -55,28 +57,36 @@ def map_error(error: errors.PolyrouteError) -> Mapped:
                 kind=name,
                 code=code or getattr(error, "code", None),
                 field=getattr(error, "field", None),
-                message=error.message[:2000],
+                message=_short(error.message),
                 headers=_headers(error),
             )
     raise TypeError(f"{type(error).__name__} has no row in the table") from error
 
 
-def _callers_fault(error: errors.PlanExhausted) -> Mapped | None:
-    """A provider's verdict on the request itself keeps its status; every other failure of the chain is ours."""
+def _providers_word(error: errors.PlanExhausted) -> Mapped | None:
+    """A 4xx that ends the chain, or that every attempt was told, keeps its status; every other failure is ours."""
     last = error.last
-    if last is None or last.remedy is not errors.Remedy.STOP:
+    status = last.http_status if last is not None else None
+    if last is None or status is None or status not in _KEPT_STATUSES or status in _OURS:
         return None
-    status = last.http_status
-    if status is None or status not in _KEPT_STATUSES or status in _OURS:
+    if last.remedy is not errors.Remedy.STOP and any(a.http_status != status for a in error.attempts):
         return None
+    is_busy = status == 429
     return Mapped(
         status=status,
-        kind="invalid_request_error",
-        code=last.code or "rejected_by_provider",
+        kind="rate_limit_error" if is_busy else "invalid_request_error",
+        code=last.code or ("provider_rate_limited" if is_busy else "rejected_by_provider"),
         field=last.field,
-        message=last.message[:2000],
-        headers={},
+        message=_short(last.message),
+        headers={"retry-after": str(max(1, math.ceil(last.retry_after_s or 1)))} if is_busy else {},
     )
+
+
+def _short(message: str) -> str:
+    """As much of it as an error has room for, in the form that JSON gives it."""
+    while len(orjson.dumps(message)) > MAX_MESSAGE_BYTES:
+        message = message[: len(message) * 3 // 4]
+    return message
 
 
 def _headers(error: errors.PolyrouteError) -> dict[str, str]:

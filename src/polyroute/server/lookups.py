@@ -47,13 +47,16 @@ async def model(exchange: Exchange, services: Services) -> None:
 
 
 async def count_tokens(exchange: Exchange, services: Services) -> None:
-    """Anthropic's count: an estimate of ours, as the model that will answer is not chosen yet."""
+    """Anthropic's count: the provider's own where it counts, else an estimate of ours that says so."""
     dialect = services.dialects["anthropic_messages"]
     body = await exchange.json(services.max_body_bytes)
     request = dialect.parse_request({"max_tokens": 1, **body}, exchange.headers)
-    services.path.routes.find(request.model)
-    headers = [(b"x-polyroute-estimated", b"true")]
-    await exchange.reply(200, orjson.dumps({"input_tokens": tokens.estimate(request)}), headers)
+    counted = await services.path.count_tokens(request, exchange.caller)
+    headers = [(b"x-polyroute-request-id", exchange.request_id.encode())]
+    if counted is None:
+        counted = tokens.estimate(request)
+        headers.append((b"x-polyroute-estimated", b"true"))
+    await exchange.reply(200, orjson.dumps({"input_tokens": counted}), headers)
 
 
 def _model(name: str, services: Services) -> dict[str, object]:

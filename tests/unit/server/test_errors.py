@@ -3,6 +3,7 @@ from decimal import Decimal
 import pytest
 
 from polyroute import errors
+from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.server.errors import TABLE, map_error
 from polyroute.types.receipt import Attempt
 
@@ -53,7 +54,7 @@ def test_retry_after_is_never_too_early() -> None:
     [
         pytest.param(errors.Rejected("bad tool", http_status=422, field="tools"), 422, id="the request was at fault"),
         pytest.param(errors.Rejected("bad key", http_status=401), 502, id="a credential of ours was"),
-        pytest.param(errors.Overloaded("busy", http_status=429), 502, id="the provider was busy"),
+        pytest.param(errors.Overloaded("busy", http_status=429), 502, id="one of several providers was busy"),
         pytest.param(errors.AuthRejected("no", http_status=403), 502, id="the account may not"),
         pytest.param(None, 502, id="nothing was answered"),
     ],
@@ -61,6 +62,23 @@ def test_retry_after_is_never_too_early() -> None:
 def test_a_provider_s_verdict_on_the_request_keeps_its_status(last: errors.ProviderError | None, status: int) -> None:
     attempt = Attempt(id="a", step=0, deployment="d", provider="p", model="m", upstream_model="m", status="failed")
     assert map_error(errors.PlanExhausted("all", (attempt,), last)).status == status
+
+
+def test_what_every_attempt_was_told_alike_keeps_its_status() -> None:
+    """INTERFACE, section 4: a provider's 4xx other than 401 and 403 keep their status."""
+    attempt = Attempt(
+        id="a", step=0, deployment="d", provider="p", model="m", upstream_model="m", status="failed", http_status=429
+    )
+    told = map_error(
+        errors.PlanExhausted("all", (attempt,), errors.Overloaded("slow", http_status=429, retry_after_s=6.5))
+    )
+    assert (told.status, told.kind, told.headers) == (429, "rate_limit_error", {"retry-after": "7"})
+
+
+@pytest.mark.parametrize("message", ["x" * 9_000, '"' * 9_000, "\u20ac" * 9_000, "\x01" * 9_000])
+def test_no_message_makes_an_error_longer_than_two_kilobytes(message: str) -> None:
+    told = map_error(errors.InvalidRequest(message, field="f" * 80))
+    assert len(OpenAIChat().render_error(told.kind, told.message, field=told.field, code=told.code)) <= 2048
 
 
 def test_money_errors_tell_sdks_not_to_retry() -> None:
