@@ -57,5 +57,10 @@ def test_a_pause_past_the_deadline_is_not_begun() -> None:
     assert decide((step("small"), step("large")), (failed(0, RETRY, 1.5),), time_left_s=1.0) == Try(step=1)
 
 
+@pytest.mark.parametrize(("left_s", "expected"), [(1.25, Try(step=1)), (1.26, Try(step=0, pause_s=1.0))])
+def test_a_pause_that_jitter_may_carry_past_the_deadline_is_not_begun(left_s: float, expected: Decision) -> None:
+    assert decide((step("small"), step("large")), (failed(0, RETRY, 1.0),), time_left_s=left_s) == expected
+
+
 def test_an_empty_plan_gives_up() -> None:
     assert decide((), (), time_left_s=60.0) == GiveUp()
