@@ -169,8 +169,18 @@ class _Group(Struct, frozen=True, kw_only=True):
     models: tuple[_Row, ...]
 
 
+class _Quirky(Struct, frozen=True, kw_only=True):
+    """Where a provider departs from its dialect."""
+
+    family: str
+    quirks: frozenset[str]
+    source: str
+    as_of: date
+
+
 class _Overlay(Struct, frozen=True):
     groups: tuple[_Group, ...]
+    quirks: tuple[_Quirky, ...]
 
 
 # ── the catalogue ─────────────────────────────────────────────────────────────────────────────────────
@@ -194,6 +204,10 @@ class Catalogue:
             if re.match(address, base_url):
                 return family
         return None
+
+    def quirks_of(self, family: str | None) -> frozenset[str]:
+        """Where the provider `family` departs from its dialect, in the words of `Deployment.quirks`."""
+        return self._quirks.get(_FAMILIES.get(family, family), frozenset()) if family else frozenset()
 
     def card(self, family: str | None, upstream_model: str) -> ModelCard | None:
         """What is known of `upstream_model` at the provider `family`; None where nothing is.
@@ -240,9 +254,16 @@ class Catalogue:
         return msgspec.json.decode((DATA / "models.json").read_bytes(), type=_PriceFile)
 
     @cached_property
+    def _overlay(self) -> _Overlay:
+        return msgspec.json.decode((DATA / "overlay.json").read_bytes(), type=_Overlay)
+
+    @cached_property
     def _rows(self) -> dict[str, tuple[_Group, _Row]]:
-        overlay = msgspec.json.decode((DATA / "overlay.json").read_bytes(), type=_Overlay)
-        return {name: (group, row) for group in overlay.groups for row in group.models for name in row.names}
+        return {name: (group, row) for group in self._overlay.groups for row in group.models for name in row.names}
+
+    @cached_property
+    def _quirks(self) -> dict[str, frozenset[str]]:
+        return {row.family: row.quirks for row in self._overlay.quirks}
 
     def _provider(self, family: str) -> _Provider | None:
         if family not in self._providers:

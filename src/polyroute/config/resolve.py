@@ -25,6 +25,7 @@ DIALECTS = {
     "simulated": "",  # speaks none
     "replay": "",
 }
+_PRETENDERS = ("simulated", "replay")  # no company's API, whatever their models are called
 SOURCE = "document"  # of prices and cards that are written there
 FREE = Rates(input=Decimal(0), output=Decimal(0))
 
@@ -39,6 +40,8 @@ class Cards(Protocol):
     def family_of(self, dialect: str, base_url: str | None) -> str | None: ...
 
     def card(self, family: str | None, upstream_model: str) -> ModelCard | None: ...
+
+    def quirks_of(self, family: str | None) -> frozenset[str]: ...
 
 
 class Simulation(Struct, frozen=True, kw_only=True):
@@ -132,16 +135,19 @@ def _numbered(places: Iterable[_Place]) -> Iterator[tuple[_Place, str]]:
 
 def _deployment(place: _Place, deployment_id: str, known: Cards) -> Deployment:
     placement, model, provider = place.placement, place.model, place.provider
+    is_real = provider.dialect not in _PRETENDERS
+    family = known.family_of(provider.dialect, provider.base_url) if is_real else None
     return Deployment(
         id=deployment_id,
         model=place.name,
         provider=placement.provider,
         dialect=DIALECTS[provider.dialect],
         upstream_model=place.upstream_model,
-        card=_card(place, known),
+        card=_card(place, family, known),
         region=_first(placement.region, model.region, provider.region),
         private=bool(_first(placement.private, model.private, provider.private)),
         weight=placement.weight,
+        quirks=known.quirks_of(family),
         max_tries=_first(placement.max_tries, model.max_tries) or provider.max_tries,
         deadlines=_deadlines(placement.timeouts, model.timeouts, provider.timeouts),
     )
@@ -163,14 +169,10 @@ def _deadlines(*levels: Timeouts) -> Deadlines:
 # ── cards ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _card(place: _Place, known: Cards) -> ModelCard:
+def _card(place: _Place, family: str | None, known: Cards) -> ModelCard:
     """What the catalogue knows, with what the document says laid over it."""
     provider, model, placement = place.provider, place.model, place.placement
-    card = None
-    if provider.dialect != "simulated":
-        is_replay = provider.dialect == "replay"
-        family = None if is_replay else known.family_of(provider.dialect, provider.base_url)
-        card = known.card(family, place.upstream_model)
+    card = None if provider.dialect == "simulated" else known.card(family, place.upstream_model)
     if card is None:
         card = ModelCard(id=f"{placement.provider}/{place.upstream_model}")
     given = {

@@ -17,6 +17,9 @@ class Cards:
     def family_of(self, dialect: str, base_url: str | None) -> str | None:
         return dialect if base_url is None else None
 
+    def quirks_of(self, family: str | None) -> frozenset[str]:
+        return frozenset({"odd"}) if family == "openai" else frozenset()
+
     def card(self, family: str | None, upstream_model: str) -> ModelCard | None:
         if (family, upstream_model) != ("openai", "gpt-4o"):
             return None
@@ -153,3 +156,20 @@ def test_a_route_as_a_target_means_its_models_in_order() -> None:
     document = document_of(text)
     assert models_of(document, "a") == ("m", "o", "n")
     assert models_of(document, "m") == ("m",)
+
+
+def test_where_an_address_departs_from_its_dialect_is_known_of_its_provider() -> None:
+    found = by_id(
+        """
+providers:
+  openai: {dialect: openai}
+  own: {dialect: openai, base_url: "http://127.0.0.1:1/v1"}
+  sim: {dialect: simulated}
+models: {a: openai/gpt-4o, b: own/gpt-4o, c: {provider: sim}}
+"""
+    )
+    assert {name: deployment.quirks for name, deployment in found.items()} == {
+        "a@openai": frozenset({"odd"}),
+        "b@own": frozenset(),
+        "c@sim": frozenset(),
+    }

@@ -42,9 +42,13 @@ def render_request(request: Request, target: Deployment, max_output_tokens: int 
     else:
         body, dropped = _translated(request, target)
     body["model"] = target.upstream_model
-    if request.stream and "no_stream_usage" not in target.quirks:
+    if "no_stream_usage" in target.quirks:
+        body.pop("stream_options", None)  # refused there, and usage comes unasked
+    elif request.stream:
         options = body.get("stream_options")
         body["stream_options"] = {**options, **_USAGE} if isinstance(options, dict) else _USAGE
+    if "max_tokens" in target.quirks and (limit := body.pop("max_completion_tokens", None)) is not None:
+        body["max_tokens"] = limit if body.get("max_tokens") is None else min(limit, body["max_tokens"])
     if max_output_tokens is not None:
         _limit(body, max_output_tokens, target)
     return WireRequest(path=_PATH, body=orjson.dumps(body), headers={}, dropped=tuple(sorted(dropped)))

@@ -58,7 +58,9 @@ def test_a_stream_is_always_asked_for_its_usage() -> None:
     body, _ = sent(request)
     assert body["stream_options"] == {"include_obfuscation": False, "include_usage": True}
     assert sent(own(stream=True))[0]["stream_options"] == {"include_usage": True}
-    assert "stream_options" not in sent(own(stream=True), target(quirks=frozenset({"no_stream_usage"})))[0]
+    usage = {"include_usage": True}
+    for asked in (own(stream=True), own(stream=True, stream_options=usage)):
+        assert "stream_options" not in sent(asked, target(quirks=frozenset({"no_stream_usage"})))[0]
 
 
 @pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
@@ -201,3 +203,20 @@ def test_our_own_tools_survive_being_written_anew() -> None:
     body, _ = sent(replace(request, wire=None))
     assert body["web_search_options"] == {"search_context_size": "low"}
     assert body["tools"] == [{"type": "custom", "custom": {"name": "c"}}]
+
+
+@pytest.mark.parametrize(
+    ("given", "clamp", "expected"),
+    [
+        ({"max_completion_tokens": 50}, None, 50),
+        ({"max_completion_tokens": 50, "max_tokens": 30}, None, 30),
+        ({"max_completion_tokens": 50, "max_tokens": None}, None, 50),
+        ({"max_completion_tokens": 50}, 20, 20),
+    ],
+)
+def test_a_provider_that_knows_one_output_limit_is_told_that_one(
+    given: dict[str, object], clamp: int | None, expected: int
+) -> None:
+    body = sent(own(**given), target(quirks=frozenset({"max_tokens"})), limit=clamp)[0]
+    assert body["max_tokens"] == expected
+    assert "max_completion_tokens" not in body
