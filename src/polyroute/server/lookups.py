@@ -40,7 +40,7 @@ async def models(exchange: Exchange, services: Services) -> None:
 
 
 async def model(exchange: Exchange, services: Services) -> None:
-    name = exchange.variables["id"]
+    name = "/".join(exchange.variables.values())
     if name not in services.path.routes.names or not _may_use(exchange.caller, name):
         raise UnknownModel(f"the model `{name[:120]}` does not exist")
     await exchange.reply(200, orjson.dumps(_model(name, services)), [])

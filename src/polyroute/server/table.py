@@ -49,7 +49,10 @@ def _reads() -> list[Endpoint]:
         Endpoint(method="GET", path="/v1/receipts/{id}", handler=lookups.receipt, summary="How a request was answered"),
         Endpoint(method="GET", path="/v1/models", handler=lookups.models, summary="Routes and models"),
         Endpoint(method="GET", path="/models", handler=lookups.models, summary="Routes and models"),
-        Endpoint(method="GET", path="/v1/models/{id}", handler=lookups.model, summary="One route or model"),
+        *(
+            Endpoint(method="GET", path=f"/v1/models/{name}", handler=lookups.model, summary="One route or model")
+            for name in ("{id}", "{provider}/{id}", "{provider}/{owner}/{id}")  # names hold slashes
+        ),
     ]
 
 
