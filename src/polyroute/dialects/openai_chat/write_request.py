@@ -47,8 +47,8 @@ def render_request(request: Request, target: Deployment, max_output_tokens: int 
     elif request.stream:
         options = body.get("stream_options")
         body["stream_options"] = {**options, **_USAGE} if isinstance(options, dict) else _USAGE
-    if "max_tokens" in target.quirks and (limit := body.pop("max_completion_tokens", None)) is not None:
-        body["max_tokens"] = limit if body.get("max_tokens") is None else min(limit, body["max_tokens"])
+    if "max_tokens" in target.quirks:
+        _use_max_tokens(body)
     if max_output_tokens is not None:
         _limit(body, max_output_tokens, target)
     return WireRequest(path=_PATH, body=orjson.dumps(body), headers={}, dropped=tuple(sorted(dropped)))
@@ -63,6 +63,12 @@ def _limit(body: dict[str, Any], tokens: int, target: Deployment) -> None:
         body["max_completion_tokens" if _thinks(target) and "max_tokens" not in target.quirks else "max_tokens"] = (
             tokens
         )
+
+
+def _use_max_tokens(body: dict[str, Any]) -> None:
+    limits = [limit for name in _LIMITS if (limit := body.pop(name, None)) is not None]
+    if limits:
+        body["max_tokens"] = min(limits)
 
 
 def _thinks(target: Deployment) -> bool:
