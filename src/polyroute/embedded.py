@@ -20,7 +20,7 @@ from typing import Self
 from msgspec import Struct
 from msgspec.structs import replace
 
-from polyroute.calls import Call, Outcome, outcome, resolve
+from polyroute.calls import Outcome, outcome, parse_call, resolve
 from polyroute.config.load import read
 from polyroute.gateway import Entry
 from polyroute.preview import Preview, preview
@@ -82,16 +82,21 @@ class Gateway:
         system: str | None = None,
         max_output_tokens: int | None = None,
     ) -> Outcome:
-        """Retries, falls back or escalates as the strategy says; every attempt is in the outcome, with its cost."""
+        """Retries, falls back or escalates as the strategy says; every attempt is in the outcome, with its cost.
+
+        Raises InvalidRequest that names the argument, CallerError or RoutingError.
+        """
         built = await self._open()
-        call = Call(
-            input=input,
-            task=task,
-            strategy=strategy,
-            models=tuple(models),
-            gates=tuple(gates),
-            system=system,
-            max_output_tokens=max_output_tokens,
+        call = parse_call(
+            {
+                "input": input,
+                "task": task,
+                "strategy": strategy,
+                "models": _list(models),
+                "gates": _list(gates),
+                "system": system,
+                "max_output_tokens": max_output_tokens,
+            }
         )
         request, route = resolve(call, built.path.routes, built.services.ad_hoc)
         entry = replace(_entry(built, task), route=route)
@@ -162,6 +167,11 @@ class TaskClient:
             async for chunk in chunks:
                 if isinstance(chunk, TextDelta):
                     yield chunk.text
+
+
+def _list(given: Sequence[object]) -> object:
+    """As JSON has it; a text is no list of its letters."""
+    return given if isinstance(given, str) else list(given)
 
 
 def _entry(built: Built, task: str | None) -> Entry:

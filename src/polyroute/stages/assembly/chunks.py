@@ -21,10 +21,12 @@ from polyroute.types.response import (
 def chunks_of(response: Response) -> Iterator[Chunk]:
     yield Started(id=response.id, model=response.model, created_s=response.created_s)
     for choice in response.choices:
+        logprobs = choice.logprobs
         for number, part in enumerate(choice.parts):
             match part:
                 case Text(citations=()):
-                    yield TextDelta(text=part.text, part=number, choice=choice.index, logprobs=choice.logprobs)
+                    yield TextDelta(text=part.text, part=number, choice=choice.index, logprobs=logprobs)
+                    logprobs = None  # they are the whole choice's, and told once
                 case Refusal():
                     yield RefusalDelta(text=part.text, part=number, choice=choice.index)
                 case Thinking():
