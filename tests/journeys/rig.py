@@ -111,6 +111,13 @@ class Rig:
         assert found is not None
         return found
 
+    async def settled(self, count: int = 1) -> list[Receipt]:
+        """The newest receipts, once so many are in the books: what a caller that left never gets to see."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(found := self.receipts()) < count:
+                await asyncio.sleep(0.005)
+        return found
+
     def receipts(self) -> list[Receipt]:
         """Settled ones, the newest first."""
         with self.books() as books:
