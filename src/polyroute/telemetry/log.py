@@ -1,7 +1,7 @@
 """One JSON line per request: who answered, why the primary did not, how long that took.
 
-The logger is `polyroute.requests`. An answer that was not the primary's first is a warning, and so is a failure: those lines come by default. Ordinary
-answers are logged at INFO. Nothing of a prompt or an answer is ever logged.
+The logger is `polyroute.requests`. An answer that was not the primary's first is a warning, and so is a failure: those
+lines come by default. Ordinary answers are logged at INFO. Nothing of a prompt or an answer is ever logged.
 """
 
 import logging
