@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Caller(Struct, frozen=True, kw_only=True):
+class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The holder of a key, as authentication found it. Nothing here comes from a request's body."""
 
     user: str = "anonymous"

@@ -14,7 +14,7 @@ RequestState = Literal["open", "settled", "failed", "cancelled", "recovered"]
 AttemptStatus = Literal["open", "succeeded", "rejected", "failed", "cancelled", "unknown"]
 
 
-class Attempt(Struct, frozen=True, kw_only=True):
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One call to one deployment, however it ended."""
 
     id: str
@@ -38,7 +38,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
 
 
-class CandidateNote(Struct, frozen=True, kw_only=True):
+class CandidateNote(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A candidate as the receipt keeps it."""
 
     deployment: str
@@ -49,7 +49,7 @@ class CandidateNote(Struct, frozen=True, kw_only=True):
     quality: float | None = None
 
 
-class StageTimes(Struct, frozen=True, kw_only=True):
+class StageTimes(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Milliseconds in each stage; they add up to the request's total within the overhead of measuring."""
 
     classification_ms: float = 0.0
@@ -60,7 +60,7 @@ class StageTimes(Struct, frozen=True, kw_only=True):
     assembly_ms: float = 0.0
 
 
-class Receipt(Struct, frozen=True, kw_only=True):
+class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: str
     client_request_id: str | None = None
     time: datetime  # arrival, aware UTC

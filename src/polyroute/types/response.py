@@ -18,7 +18,7 @@ class StopReason(Enum):
     UNKNOWN = "unknown"  # the provider said something new
 
 
-class Usage(Struct, frozen=True, kw_only=True):
+class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens by disjoint class: each token is counted, and priced, exactly once."""
 
     input_tokens: int = 0  # text input that was not cached

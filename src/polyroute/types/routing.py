@@ -12,7 +12,7 @@ RequestClass = Literal["interactive", "batch", "deferred"]
 Precedence = Literal["cost", "quality", "refuse"]
 
 
-class Evidence(Struct, frozen=True, kw_only=True):
+class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One observation and how far it moved the score."""
 
     feature: str  # "phrase: analyze", "words: 132"
@@ -35,7 +35,7 @@ class Thresholds(Struct, frozen=True, kw_only=True):
 DEFAULT_THRESHOLDS = Thresholds()
 
 
-class Classification(Struct, frozen=True, kw_only=True):
+class Classification(Struct, frozen=True, kw_only=True, omit_defaults=True):
     label: Complexity
     score: float  # 0 (trivial) .. 1 (hard)
     classifier: str  # name@version
@@ -67,7 +67,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     quality: float | None = None
 
 
-class Exclusion(Struct, frozen=True, kw_only=True):
+class Exclusion(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deployment: str  # its id
     model: str
     reason: str  # "context 8192 < needed 11200"
@@ -86,7 +86,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     reason: str  # one sentence for people
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class Verdict(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gate: str
     accepted: bool
     score: float | None = None
