@@ -20,6 +20,8 @@ def make_plan(
     for model in dict.fromkeys((*choice.models, *fallback)):
         ordered += _spread([c for c in candidates if c.deployment.model == model], draw)
     reason = choice.reason
+    if ordered and ordered[0].deployment.model != (chosen := next(iter((*choice.models, *fallback)))):
+        reason += f"; {chosen} was left out, so {ordered[0].deployment.model}"
     if constraints.request_class == "interactive":
         ordered, moved = _within_latency_budget(ordered, constraints.latency_budget_ms)
         if moved:

@@ -46,6 +46,12 @@ def test_a_model_that_was_excluded_is_not_in_the_plan() -> None:
     assert ids(make_plan("fixed", listed("gone", "slow"), (), (SLOW,), Constraints(), 0.0)) == ["slow@p"]
 
 
+def test_where_the_first_choice_was_excluded_the_reason_names_who_comes_instead() -> None:
+    plan = make_plan("fixed", listed("gone", "slow"), ("fast",), (FAST, SLOW), Constraints(), 0.0)
+    assert plan.reason == "because; gone was left out, so slow"
+    assert make_plan("fixed", listed("slow", "gone"), ("fast",), (FAST, SLOW), Constraints(), 0.0).reason == "because"
+
+
 def test_a_model_too_slow_for_the_budget_is_never_first() -> None:
     plan = make_plan("fixed", listed("slow", "fast"), (), (FAST, SLOW), Constraints(latency_budget_ms=300), 0.0)
     assert ids(plan) == ["fast@p", "slow@p"]
