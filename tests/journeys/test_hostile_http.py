@@ -5,8 +5,8 @@ import re
 
 import orjson
 import pytest
-from tests.journeys.rig import KEY, Rig, Told, ask, request
-from tests.journeys.upstream import Upstream, chat_events, stream
+from tests.journeys.rig import KEY, PATIENCE_S, Rig, Told, ask, request
+from tests.journeys.upstream import Upstream, chat_events, chunk, stream
 
 from polyroute.server import protocol
 
@@ -179,6 +179,17 @@ async def test_http_1_0_is_served_and_closed(rig: Rig) -> None:
     assert await connection.reader.read() == b""
 
 
+async def test_a_stream_for_http_1_0_ends_with_its_connection(rig: Rig, provider: Upstream) -> None:
+    """Chunks are HTTP/1.1's; proxies that speak 1.0 to their upstreams would pass them on as text."""
+    provider.answers(stream(*chat_events("a", "b")))
+    data = request("POST", CHAT, orjson.dumps(ask(stream=True))).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    head, _, body = (await (await rig.send(data)).reader.read()).partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert body.startswith(b"data: {")
+    assert body.endswith(b"data: [DONE]\n\n")
+
+
 async def test_an_absolute_target_means_its_path(rig: Rig) -> None:
     connection = await rig.send(
         b"GET http://elsewhere.example/health HTTP/1.1\r\n" + HOST + b"connection: close\r\n\r\n"
@@ -243,6 +254,7 @@ async def test_method_overrides_are_nothing(rig: Rig) -> None:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits so short that a test sees them pass."""
     monkeypatch.setattr(protocol, "SWEEP_S", 0.01)
+    monkeypatch.setattr(protocol, "STALL_S", 0.05)
     monkeypatch.setattr(protocol, "_LIMIT_S", dict.fromkeys(protocol._LIMIT_S, 0.05))
 
 
@@ -253,6 +265,17 @@ async def test_the_slow_are_let_go(impatient: None, rig: Rig, phase: str) -> Non
     async with asyncio.timeout(5):
         told = await connection.reader.read()
     assert told == b"" if phase == "idle" else told.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_caller_that_reads_nothing_is_let_go_and_its_upstream_with_it(
+    impatient: None, rig: Rig, provider: Upstream
+) -> None:
+    provider.answers(stream(*[chunk({"content": "x" * 1_000_000})] * 50, end="hang"))
+    await rig.send(request("POST", CHAT, orjson.dumps(ask(stream=True))))
+    (receipt,) = await rig.settled()
+    assert receipt.state == "cancelled"
+    async with asyncio.timeout(PATIENCE_S):
+        await provider.last.left.wait()
 
 
 def shaped(told: Told) -> None:

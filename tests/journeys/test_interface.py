@@ -132,6 +132,27 @@ async def test_open_doors_ignore_keys_and_open_only_at_home(provider: Upstream, 
         reads(document.replace("auth: open", 'auth: open, host: "0.0.0.0"'), ENV, folder=tmp_path)
 
 
+BROWSERS = [
+    ({"sec-fetch-site": "cross-site"}, 403),
+    ({"sec-fetch-site": "same-origin", "host": "evil.example:4000"}, 403),  # a name that was rebound to this machine
+    ({"sec-fetch-site": "same-origin", "host": "localhost:4000"}, 200),
+    ({"sec-fetch-site": "none", "host": "127.0.0.1:4000"}, 200),
+    ({"sec-fetch-site": "same-origin", "host": "[::1]:4000"}, 200),
+    ({"host": "gateway.internal"}, 200),  # no browser
+]
+
+
+@pytest.mark.parametrize(("headers", "status"), BROWSERS)
+async def test_no_page_of_another_site_spends_money_through_an_open_door(
+    provider: Upstream, tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    document = DOCUMENT.replace("{{auth: keys}}", "{{auth: open}}").format(url=provider.url)
+    async with gateway(document, tmp_path) as rig:
+        headers = {"content-type": "text/plain", **headers}  # what a browser sends without asking first
+        assert (await rig.post(CHAT, ask(), key=None, headers=headers)).status == status
+    assert len(provider.log) == (status == 200)
+
+
 async def test_a_receipt_belongs_to_its_owner(provider: Upstream, tmp_path: Path) -> None:
     async with serving(provider, tmp_path) as rig:
         told = await rig.post(CHAT, ask())

@@ -72,6 +72,7 @@ class Upstream:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        heard = None
         try:
             while (heard := await _hear(reader)) is not None:
                 self.log.append(heard)
@@ -79,7 +80,8 @@ class Upstream:
                 if not await _tell(self.script(heard), heard, reader, writer):
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+            if heard is not None:
+                _left(heard)
         finally:
             writer.close()
             self._tasks.discard(task)

@@ -110,10 +110,13 @@ class Cycle:
             self._on_response()
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """The head waits for the first of the body; a stream's head does not wait long."""
+        """The head waits for the first of the body; a stream's head does not wait long.
+
+        HTTP/1.0 knows no chunks: there a stream ends with its connection (RFC 9112, 7.1).
+        """
         self.response_started = True
         self._continues = False
-        self._is_chunked = True
+        self._is_chunked = self.scope["http_version"] != "1.0"
         lines = [STATUS_LINE[status]]
         for name, value in headers:
             if name == b"content-length":

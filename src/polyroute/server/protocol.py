@@ -1,9 +1,10 @@
 """HTTP/1.1 on one connection, strict: bounded heads, time limits per phase, shaped parser errors, real leaving.
 
 Parsing is httptools' alone (llhttp). What is ours: a request's head must arrive within `HEAD_S` and `MAX_HEAD_BYTES`, a
-body must make progress every `BODY_S`, an idle connection lives `IDLE_S`; one sweep a second looks at all connections,
-so that waiting costs no timer each. A caller that leaves cancels the work done for it at once. What the parser refuses
-is answered like any other bad request, and the connection is closed. uvicorn's server runs it: sockets, signals, drain.
+body must make progress every `BODY_S`, an idle connection lives `IDLE_S`, an answer that nobody reads is dropped after
+`STALL_S`; one sweep a second looks at all connections, so that waiting costs no timer each. A caller that leaves
+cancels the work done for it at once. What the parser refuses is answered like any other bad request, and the connection
+is closed. uvicorn's server runs it: sockets, signals, drain.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from polyroute.server.cycle import App, Cycle, Message
 HEAD_S = 10.0
 BODY_S = 30.0
 IDLE_S = 75.0
+STALL_S = 60.0
 MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 16
 SWEEP_S = 1.0
@@ -58,6 +60,7 @@ class StrictProtocol(asyncio.Protocol):
         self._unread_bytes = 0  # since the last end of a head or piece of content: heads, trailers, chunks' own lines
         self._phase = _IDLE
         self._since_s = self._loop.time()
+        self._stalled_s = self._since_s
 
     # ── the connection ────────────────────────────────────────────────────────────────────────────────
 
@@ -82,6 +85,7 @@ class StrictProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._flow.pause_writing()
+        self._stalled_s = self._loop.time()
 
     def resume_writing(self) -> None:
         self._flow.resume_writing()
@@ -216,6 +220,8 @@ class StrictProtocol(asyncio.Protocol):
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────
 
     def overdue(self, now_s: float) -> bool:
+        if self._flow.write_paused:
+            return now_s - self._stalled_s > STALL_S
         limit_s = _LIMIT_S.get(self._phase)
         if limit_s is None or now_s - self._since_s <= limit_s:
             return False
@@ -224,7 +230,9 @@ class StrictProtocol(asyncio.Protocol):
 
     def end_overdue(self) -> None:
         cycle = self._cycle
-        if self._phase == _IDLE or self._transport.is_closing():
+        if self._flow.write_paused or self._transport.is_closing():
+            self._transport.abort()  # what is still to be written is not read
+        elif self._phase == _IDLE:
             self._transport.close()
         elif self._phase == _BODY and cycle is not None and cycle.response_started:
             self._transport.abort()

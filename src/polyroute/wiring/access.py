@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from polyroute.config import document as settings
 from polyroute.config.check import ADMIN_KEY
 from polyroute.config.document import Document
+from polyroute.errors import Forbidden
 from polyroute.state.accounts.allowances import Allowances, Budget, Rates
 from polyroute.state.keys import KeyEntry, KeyRing, digest_key
 from polyroute.types.access import Caller
@@ -20,7 +21,7 @@ _ANONYMOUS = Caller()
 def authenticator(document: Document, env: Mapping[str, str]) -> Authenticate:
     """Who holds the key among a request's lower-case headers. Raises ConfigError where keys clash."""
     if document.server.auth == "open":
-        return lambda headers: _ANONYMOUS
+        return _anyone
     admin = env.get(ADMIN_KEY)
     entries = [
         KeyEntry(
@@ -56,6 +57,23 @@ def allowances(document: Document) -> Allowances:
             if isinstance(model, settings.Model) and model.budget is not None
         },
     )
+
+
+def _anyone(headers: Mapping[str, str]) -> Caller:
+    """An open door, though not for other sites' pages in a browser on this machine: they could spend its money.
+
+    Browsers say where a call comes from (Fetch Metadata, W3C); a name that was rebound to loopback shows in `host`.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None and (site == "cross-site" or not is_loopback(_hostname(headers.get("host", "")))):
+        raise Forbidden("a page of another site may not call this gateway: declare a key (`auth: keys`)")
+    return _ANONYMOUS
+
+
+def _hostname(host: str) -> str:
+    """`host` without its port and brackets."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    return name.strip("[]")
 
 
 def is_loopback(host: str) -> bool:
