@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from polyroute.calls import Outcome, outcome, parse_call, resolve
 from polyroute.config.load import read
-from polyroute.gateway import Entry
+from polyroute.journey import Entry
 from polyroute.preview import Preview, preview
 from polyroute.types.access import Caller
 from polyroute.types.receipt import Receipt

@@ -7,105 +7,32 @@ decided is written into the receipt. The books are settled on every way out: ans
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
-from datetime import datetime
-from typing import Protocol
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from polyroute.catalog import tokens
-from polyroute.catalog.tokens import Size
-from polyroute.errors import Forbidden, NoCandidate, PolyrouteError, ProviderError, StoreError, Unsupported
-from polyroute.ports import CallModel, Classifier, CountsTokens, Dialect, Judgement, Ledger, Monotonic, Selection
-from polyroute.stages.assembly.chunks import chunks_of
+from polyroute.errors import PolyrouteError, ProviderError, StoreError
+from polyroute.journey import Answer, Entry, Journey, LiveAnswer, Parts, Prepared
+from polyroute.live import Relayed, Told
+from polyroute.ports import CallModel, CountsTokens, Judgement, Monotonic, Selection
 from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.attempts import AttemptLog
 from polyroute.stages.execution.meter import Meter, RequestFacts
-from polyroute.stages.execution.runner import Flow, Order, Run, Surroundings
+from polyroute.stages.execution.runner import Flow, Order, Run
 from polyroute.stages.matching.estimates import candidate
-from polyroute.stages.matching.length import refuse, truncate
 from polyroute.stages.matching.match import match
 from polyroute.stages.matching.needs import needs_of
-from polyroute.stages.route import Route, Routes
+from polyroute.stages.route import Routes, admit, fit
 from polyroute.stages.selection.constraints import constrain
-from polyroute.stages.selection.plan import make_plan
-from polyroute.stages.selection.strategies import Fixed
+from polyroute.stages.selection.plan import make_plan, need_steps
 from polyroute.stages.validation.judge import judge
-from polyroute.state.accounts.accounts import Accounts, Admission
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt, RequestState, Settlement
 from polyroute.types.request import Request, without_stream
-from polyroute.types.response import Chunk, Reply, Response
-from polyroute.types.routing import Needs, Plan, RequestClass
-
-
-class Entry(Struct, frozen=True, kw_only=True):
-    """How a request came in, beside its body."""
-
-    request_id: str
-    arrived_s: float  # monotonic
-    door: str  # the door's dialect, or "python"
-    client_request_id: str | None = None
-    task: str | None = None
-    request_class: RequestClass | None = None  # in place of the route's
-    route: Route | None = None  # an ad hoc one, in place of the one that `model` names
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """A whole answer with its final receipt. Settled and durable."""
-
-    reply: Reply
-    receipt: Receipt
-
-
-class LiveAnswer(Protocol):
-    """A streamed answer. `receipt` is what is known so far, and final once `chunks` has yielded `Ended`."""
-
-    receipt: Receipt
-
-    def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """Up to `Ended`, which comes when the books are durable. Raises ProviderError where the stream breaks."""
-
-    async def aclose(self) -> None:
-        """Call it in the end, whatever happened: closes the upstream and settles the books where that is still due."""
-
-
-class Latencies(Protocol):
-    """What deployments took lately."""
-
-    def of(self, deployment: Deployment, now_s: float) -> float | None: ...
-
-    def note(self, deployment_id: str, latency_ms: float, now_s: float) -> None: ...
-
-
-class Parts(Struct, frozen=True, kw_only=True):
-    """Everything the path is made of; `wiring.py` builds it from one snapshot of the document."""
-
-    routes: Routes
-    classifier: Classifier
-    dialects: Mapping[str, Dialect]
-    around: Surroundings
-    accounts: Accounts
-    ledger: Ledger
-    latencies: Latencies
-    new_request_id: Callable[[], str]
-    utc_now: Callable[[], datetime]
-    draw: Callable[[], float]  # in [0, 1)
-    policy: str  # content hash of the document
-    observe: Callable[[Receipt], None]  # told of every settled receipt
-
-
-class Prepared(Struct, frozen=True, kw_only=True):
-    """A request whose plan stands, before anything was spent."""
-
-    request: Request
-    route: Route
-    plan: Plan
-    needs: Needs
-    draft: Draft
+from polyroute.types.response import Reply, Response
 
 
 class RequestPath:
@@ -134,12 +61,17 @@ class RequestPath:
         journey = self._start(prepared)
         async with self._settled_on_failure(journey):
             flow = await journey.run.open()
-        return _Relayed(self, journey, flow)
+        return Relayed(
+            flow,
+            self._receipt_so_far(journey, flow),
+            lambda state, error: self._settle(journey, state, error=error),
+            lambda cause: self._settle_for_nobody(journey, cause),
+        )
 
     async def count_tokens(self, request: Request, caller: Caller) -> int | None:
         """Input tokens as the route's first able model counts them; None where its provider does not count."""
         parts, route = self._parts, self._parts.routes.find(request.model)
-        _admit(route, request, caller)
+        admit(route, request, caller)
         needs = needs_of(request, tokens.measure(request))
         able = match(route.deployments, needs, route.boundary, lambda d: self._obstacles(request, d)).deployments
         counter: object = parts.around.providers[able[0].provider] if able else None
@@ -173,7 +105,7 @@ class RequestPath:
         parts = self._parts
         now = parts.around.monotonic
         route = entry.route or parts.routes.find(request.model)
-        _admit(route, request, caller)
+        admit(route, request, caller)
         draft = Draft(
             request_id=entry.request_id,
             client_request_id=entry.client_request_id,
@@ -195,7 +127,7 @@ class RequestPath:
         draft.mark(classified_s)
         draft.classification = replace(seen, elapsed_ms=round((classified_s - entry.arrived_s) * 1000, 3))
 
-        request, size, route = _fit(request, route)
+        request, size, route = fit(request, route)
         needs = needs_of(request, size)
         matched = match(route.deployments, needs, route.boundary, lambda d: self._obstacles(request, d))
         today, latency_of = draft.time.date(), parts.latencies.of
@@ -219,7 +151,7 @@ class RequestPath:
         draft.mark(now())
         return Prepared(request=request, route=route, plan=plan, needs=needs, draft=draft)
 
-    def _start(self, prepared: Prepared) -> "_Journey":
+    def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
         parts, draft, request = self._parts, prepared.draft, prepared.request
         admission = parts.accounts.admit(draft.caller, prepared.needs.input_tokens, parts.around.monotonic())
@@ -253,7 +185,7 @@ class RequestPath:
             day=draft.time.date(),
             monotonic=parts.around.monotonic,
         )
-        return _Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
+        return Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
 
     def _obstacles(self, request: Request, deployment: Deployment) -> tuple[str, ...]:
         return self._parts.around.providers[deployment.provider].obstacles(request, deployment)
@@ -266,7 +198,7 @@ class RequestPath:
         assert request.wire is not None  # and bytes only where the door speaks the upstream's dialect
         return self._parts.dialects[request.wire.dialect].parse_response(reply.wire)
 
-    def receipt_so_far(self, journey: "_Journey", flow: Flow) -> Receipt:
+    def _receipt_so_far(self, journey: Journey, flow: Flow) -> Receipt:
         """For a stream's headers: who answers is known, what it will cost is not."""
         log, now_s = journey.run.log, self._parts.around.monotonic()
         attempts, draft = [*log.attempts, log.under_way(flow.trial, flow.dropped)], journey.prepared.draft
@@ -287,8 +219,8 @@ class RequestPath:
 
         return judged
 
-    async def settle(
-        self, journey: "_Journey", state: RequestState, *, stop: str | None = None, error: BaseException | None = None
+    async def _settle(
+        self, journey: Journey, state: RequestState, *, stop: str | None = None, error: BaseException | None = None
     ) -> Receipt:
         """Stage 6: the receipt, and the books. Durable when it returns, and written also where the caller leaves."""
         parts, draft, run = self._parts, journey.prepared.draft, journey.run
@@ -310,143 +242,34 @@ class RequestPath:
         parts.observe(receipt)
         return receipt
 
-    async def settle_for_nobody(self, journey: "_Journey", cause: BaseException) -> Receipt | None:
+    async def _settle_for_nobody(self, journey: Journey, cause: BaseException) -> Receipt | None:
         """The caller left, or the gateway broke. Where the books fail the request stays open, to be recovered: None."""
         is_left = isinstance(cause, asyncio.CancelledError | GeneratorExit)
         with suppress(StoreError):
-            return await self.settle(journey, "cancelled" if is_left else "failed", error=None if is_left else cause)
+            return await self._settle(journey, "cancelled" if is_left else "failed", error=None if is_left else cause)
         return None
 
     async def _answer(self, prepared: Prepared) -> Answer:
         journey = self._start(prepared)
         async with self._settled_on_failure(journey):
             reply = await journey.run.answer()
-        receipt = await self.settle(journey, "settled", stop=reply.stop.value)
+        receipt = await self._settle(journey, "settled", stop=reply.stop.value)
         return Answer(reply=reply, receipt=receipt)
 
     async def _stream_judged(self, prepared: Prepared) -> LiveAnswer:
         """Gates need the whole answer: it is fetched unstreamed, judged, and only then told as a stream."""
         whole = replace(prepared, request=without_stream(prepared.request))
         answer = await self._answer(whole)
-        return _Told(self.read(whole.request, answer.reply), answer.receipt)
+        return Told(self.read(whole.request, answer.reply), answer.receipt)
 
     @asynccontextmanager
-    async def _settled_on_failure(self, journey: "_Journey") -> AsyncGenerator[None, None]:
+    async def _settled_on_failure(self, journey: Journey) -> AsyncGenerator[None, None]:
         try:
-            _need_candidate(journey.prepared)
+            need_steps(journey.prepared.plan, journey.prepared.draft.exclusions)
             yield
         except PolyrouteError as exc:
-            await self.settle(journey, "failed", error=exc)
+            await self._settle(journey, "failed", error=exc)
             raise
         except BaseException as exc:
-            await self.settle_for_nobody(journey, exc)
+            await self._settle_for_nobody(journey, exc)
             raise
-
-
-class _Journey(Struct, frozen=True, kw_only=True):
-    """A request on its way through execution."""
-
-    prepared: Prepared
-    run: Run
-    meter: Meter
-    admission: Admission
-
-
-class _Told:
-    """An answer that was whole before its stream began."""
-
-    def __init__(self, response: Response, receipt: Receipt) -> None:
-        self.receipt = receipt
-        self._response = response
-
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        for chunk in chunks_of(self._response):
-            yield chunk
-
-    async def aclose(self) -> None:
-        """Nothing is due any more."""
-
-
-class _Relayed:
-    """An answer passed on as it arrives."""
-
-    def __init__(self, path: RequestPath, journey: _Journey, flow: Flow) -> None:
-        self._path = path
-        self._journey = journey
-        self._flow = flow
-        self._chunks = self._relay()
-        self._is_settled = False
-        self.receipt = path.receipt_so_far(journey, flow)
-
-    def chunks(self) -> AsyncGenerator[Chunk, None]:
-        return self._chunks
-
-    async def aclose(self) -> None:
-        await self._chunks.aclose()
-        if not self._is_settled:  # nobody began to read, and a generator that never ran has no end of its own
-            await self._leave(GeneratorExit())
-
-    async def _relay(self) -> AsyncGenerator[Chunk, None]:
-        try:
-            async with aclosing(self._flow.chunks()) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except ProviderError as exc:
-            await self._settle("failed", exc)
-            raise
-        except BaseException as exc:
-            await self._leave(exc)
-            raise
-        await self._settle("settled")
-        assert self._flow.ended is not None  # the flow ended without an error
-        yield self._flow.ended
-
-    async def _settle(self, state: RequestState, error: ProviderError | None = None) -> None:
-        self._is_settled = True
-        try:
-            await self._flow.aclose()
-        finally:
-            self.receipt = await self._path.settle(self._journey, state, error=error)
-
-    async def _leave(self, cause: BaseException) -> None:
-        self._is_settled = True
-        try:
-            await self._flow.aclose()
-        finally:
-            self.receipt = await self._path.settle_for_nobody(self._journey, cause) or self.receipt
-
-
-def _admit(route: Route, request: Request, caller: Caller) -> None:
-    """Whether this caller may use this route at all."""
-    allowed = caller.models
-    for names in route.members or ((request.model, route.name),):
-        if allowed is not None and allowed.isdisjoint(names):
-            raise Forbidden(f"this key may not use `{names[0][:120]}`; it may use: {', '.join(sorted(allowed))}")
-    if route.needs_review:
-        raise Unsupported(
-            f"route `{route.name}` holds answers for human review, which this version does not offer: "
-            "nothing was sent to a model",
-            field="model",
-        )
-
-
-def _fit(request: Request, route: Route) -> tuple[Request, Size, Route]:
-    """The request within the route's input limit, or on the way to the fallback that takes it."""
-    size, limit = tokens.measure(request), route.max_input_tokens
-    if limit is None or size.estimate <= limit:
-        return request, size, route
-    match route.on_too_long:
-        case "refuse":
-            raise refuse(size.estimate, limit, route.name)
-        case "truncate":
-            request = truncate(request, limit, route.name)
-            return request, tokens.measure(request), route
-        case "reroute":
-            return request, size, replace(route, strategy=Fixed(models=route.fallback), fallback=())
-
-
-def _need_candidate(prepared: Prepared) -> None:
-    if not prepared.plan.steps:
-        exclusions = prepared.draft.exclusions
-        reasons = "; ".join(f"{e.deployment}: {e.reason}" for e in exclusions) or "the route names none"
-        raise NoCandidate(f"no model can serve this request ({reasons})", exclusions)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from polyroute.catalog import pricing
-from polyroute.gateway import Prepared
+from polyroute.journey import Prepared
 from polyroute.types.receipt import CandidateNote
 from polyroute.types.routing import Candidate, Evidence, Exclusion
 

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from polyroute.catalog.tasks import load
 from polyroute.errors import StoreError
-from polyroute.gateway import Answer, Entry, LiveAnswer, Parts, RequestPath
+from polyroute.gateway import RequestPath
+from polyroute.journey import Answer, Entry, LiveAnswer, Parts
 from polyroute.ports import Choice, Gate, Selection
 from polyroute.stages.assembly.savings import dearest
 from polyroute.stages.classification.heuristic import HeuristicClassifier

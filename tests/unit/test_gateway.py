@@ -24,7 +24,7 @@ from polyroute.errors import (
     StreamInterrupted,
     Unreachable,
 )
-from polyroute.gateway import LiveAnswer
+from polyroute.journey import LiveAnswer
 from polyroute.state.accounts.allowances import Allowances, Rates
 from polyroute.testing.providers import Hang, a_response
 from polyroute.types.access import Caller

@@ -32,7 +32,7 @@ from polyroute.cli.shell import (
     told,
 )
 from polyroute.config.load import read
-from polyroute.gateway import Entry
+from polyroute.journey import Entry
 from polyroute.providers.transport import open_transport
 from polyroute.server.headers import report
 from polyroute.types.access import Caller

@@ -31,7 +31,7 @@ from polyroute.cli.shell import (
 from polyroute.config.load import read
 from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.errors import InvalidRequest
-from polyroute.gateway import Entry
+from polyroute.journey import Entry
 from polyroute.preview import Preview, preview
 from polyroute.providers.transport import open_transport
 from polyroute.types.access import Caller

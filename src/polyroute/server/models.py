@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from polyroute.errors import InvalidRequest, PolyrouteError
-from polyroute.gateway import Entry
+from polyroute.journey import Entry
 from polyroute.ports import Dialect
 from polyroute.server.errors import map_error
 from polyroute.server.exchange import Exchange

@@ -5,13 +5,20 @@ from difflib import get_close_matches
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from polyroute.errors import UnknownModel
+from polyroute.catalog import tokens
+from polyroute.catalog.tokens import Size
+from polyroute.errors import Forbidden, UnknownModel, Unsupported
 from polyroute.ports import Strategy
+from polyroute.stages.matching.length import refuse, truncate
 from polyroute.stages.matching.match import Boundary
 from polyroute.stages.selection.constraints import Constraints
+from polyroute.stages.selection.strategies import Fixed
 from polyroute.stages.validation.judge import Check
+from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
+from polyroute.types.request import Request
 from polyroute.types.routing import Thresholds
 
 
@@ -66,3 +73,32 @@ class Routes:
     def _hint(self, model: str) -> str:
         near = get_close_matches(model[:120], self.names, n=3) if len(self.names) < 2000 else []
         return f"; did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
+
+
+def admit(route: Route, request: Request, caller: Caller) -> None:
+    """Raises Forbidden or Unsupported where this caller may not use this route at all."""
+    allowed = caller.models
+    for names in route.members or ((request.model, route.name),):
+        if allowed is not None and allowed.isdisjoint(names):
+            raise Forbidden(f"this key may not use `{names[0][:120]}`; it may use: {', '.join(sorted(allowed))}")
+    if route.needs_review:
+        raise Unsupported(
+            f"route `{route.name}` holds answers for human review, which this version does not offer: "
+            "nothing was sent to a model",
+            field="model",
+        )
+
+
+def fit(request: Request, route: Route) -> tuple[Request, Size, Route]:
+    """The request within the route's input limit, or on the way to the fallback that takes it."""
+    size, limit = tokens.measure(request), route.max_input_tokens
+    if limit is None or size.estimate <= limit:
+        return request, size, route
+    match route.on_too_long:
+        case "refuse":
+            raise refuse(size.estimate, limit, route.name)
+        case "truncate":
+            request = truncate(request, limit, route.name)
+            return request, tokens.measure(request), route
+        case "reroute":
+            return request, size, replace(route, strategy=Fixed(models=route.fallback), fallback=())

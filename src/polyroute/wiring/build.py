@@ -20,7 +20,8 @@ from polyroute.config.snapshot import Snapshot
 from polyroute.dialects.anthropic_messages import AnthropicMessages
 from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.errors import ConfigError
-from polyroute.gateway import Parts, RequestPath
+from polyroute.gateway import RequestPath
+from polyroute.journey import Parts
 from polyroute.ports import Transport
 from polyroute.providers.transport import open_transport
 from polyroute.server.services import AllFigures, Services

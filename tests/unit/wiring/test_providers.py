@@ -9,7 +9,7 @@ import pytest
 
 from polyroute.config.load import reads
 from polyroute.errors import ConfigError
-from polyroute.gateway import Entry
+from polyroute.journey import Entry
 from polyroute.types.access import Caller
 from polyroute.types.receipt import Receipt
 from polyroute.types.request import ask

@@ -14,6 +14,7 @@ from polyroute.types.routing import Step
 
 BASE_PAUSE_S = 0.25
 MAX_PAUSE_S = 2.0
+USEFUL_S = 0.01  # no attempt answers in less; a timer may also fire that much early
 MAX_LONE_PAUSE_S = 10.0  # where no other deployment is left to ask
 MAX_JITTER = 0.25  # share of a pause that may be added, so that callers do not come back all at once
 
@@ -45,7 +46,7 @@ Decision: TypeAlias = Try | Accept | GiveUp
 
 def decide(steps: tuple[Step, ...], outcomes: tuple[Outcome, ...], *, time_left_s: float) -> Decision:
     """The next move."""
-    if time_left_s <= 0 and not (outcomes and outcomes[-1].accepted):
+    if time_left_s < USEFUL_S and not (outcomes and outcomes[-1].accepted):
         return GiveUp(out_of_time=True)
     if not outcomes:
         return Try(step=0) if steps else GiveUp()

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from polyroute.errors import NoCandidate
 from polyroute.ports import Choice
 from polyroute.stages.selection.constraints import Constraints, by_latency, by_price
-from polyroute.types.routing import Candidate, Plan, Step
+from polyroute.types.routing import Candidate, Exclusion, Plan, Step
 
 
 def make_plan(
@@ -31,6 +32,13 @@ def make_plan(
         reason += f"; {constraints.request_class} request, so by price"
     steps = tuple(Step(candidate=c, max_tries=c.deployment.max_tries) for c in ordered)
     return Plan(strategy=strategy, steps=steps, reason=reason)
+
+
+def need_steps(plan: Plan, exclusions: tuple[Exclusion, ...]) -> None:
+    """Raises NoCandidate, every exclusion with its reason, where the plan is empty."""
+    if not plan.steps:
+        reasons = "; ".join(f"{e.deployment}: {e.reason}" for e in exclusions) or "the route names none"
+        raise NoCandidate(f"no model can serve this request ({reasons})", exclusions)
 
 
 def _spread(candidates: list[Candidate], draw: float) -> list[Candidate]:

@@ -26,7 +26,7 @@ from polyroute.errors import (
     StreamInterrupted,
     Unreachable,
 )
-from polyroute.gateway import Answer
+from polyroute.journey import Answer
 from polyroute.testing.providers import Hang, Outcome, a_response
 from polyroute.types.receipt import Receipt
 from polyroute.types.request import ask

@@ -1,0 +1,94 @@
+"""What a request carries along the path, from the door to the books."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from polyroute.ports import Classifier, Dialect, Ledger
+from polyroute.stages.assembly.draft import Draft
+from polyroute.stages.execution.meter import Meter
+from polyroute.stages.execution.runner import Run, Surroundings
+from polyroute.stages.route import Route, Routes
+from polyroute.state.accounts.accounts import Accounts, Admission
+from polyroute.types.cards import Deployment
+from polyroute.types.receipt import Receipt
+from polyroute.types.request import Request
+from polyroute.types.response import Chunk, Reply
+from polyroute.types.routing import Needs, Plan, RequestClass
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """How a request came in, beside its body."""
+
+    request_id: str
+    arrived_s: float  # monotonic
+    door: str  # the door's dialect, or "python"
+    client_request_id: str | None = None
+    task: str | None = None
+    request_class: RequestClass | None = None  # in place of the route's
+    route: Route | None = None  # an ad hoc one, in place of the one that `model` names
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """A whole answer with its final receipt. Settled and durable."""
+
+    reply: Reply
+    receipt: Receipt
+
+
+class LiveAnswer(Protocol):
+    """A streamed answer. `receipt` is what is known so far, and final once `chunks` has yielded `Ended`."""
+
+    receipt: Receipt
+
+    def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """Up to `Ended`, which comes when the books are durable. Raises ProviderError where the stream breaks."""
+
+    async def aclose(self) -> None:
+        """Call it in the end, whatever happened: closes the upstream and settles the books where that is still due."""
+
+
+class Latencies(Protocol):
+    """What deployments took lately."""
+
+    def of(self, deployment: Deployment, now_s: float) -> float | None: ...
+
+    def note(self, deployment_id: str, latency_ms: float, now_s: float) -> None: ...
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """Everything the path is made of; `wiring.py` builds it from one snapshot of the document."""
+
+    routes: Routes
+    classifier: Classifier
+    dialects: Mapping[str, Dialect]
+    around: Surroundings
+    accounts: Accounts
+    ledger: Ledger
+    latencies: Latencies
+    new_request_id: Callable[[], str]
+    utc_now: Callable[[], datetime]
+    draw: Callable[[], float]  # in [0, 1)
+    policy: str  # content hash of the document
+    observe: Callable[[Receipt], None]  # told of every settled receipt
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """A request whose plan stands, before anything was spent."""
+
+    request: Request
+    route: Route
+    plan: Plan
+    needs: Needs
+    draft: Draft
+
+
+class Journey(Struct, frozen=True, kw_only=True):
+    """A request on its way through execution: what it may spend, and what it has tried."""
+
+    prepared: Prepared
+    run: Run
+    meter: Meter
+    admission: Admission

@@ -1,0 +1,78 @@
+"""Streamed answers: told from a whole one, or relayed as they arrive. The books are settled before the last chunk."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+
+from polyroute.errors import ProviderError
+from polyroute.stages.assembly.chunks import chunks_of
+from polyroute.stages.execution.runner import Flow
+from polyroute.types.receipt import Receipt, RequestState
+from polyroute.types.response import Chunk, Response
+
+Settle = Callable[[RequestState, ProviderError | None], Awaitable[Receipt]]
+SettleForNobody = Callable[[BaseException], Awaitable[Receipt | None]]
+
+
+class Told:
+    """An answer that was whole before its stream began."""
+
+    def __init__(self, response: Response, receipt: Receipt) -> None:
+        self.receipt = receipt
+        self._response = response
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        for chunk in chunks_of(self._response):
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Nothing is due any more."""
+
+
+class Relayed:
+    """An answer passed on as it arrives."""
+
+    def __init__(self, flow: Flow, receipt: Receipt, settle: Settle, settle_for_nobody: SettleForNobody) -> None:
+        """`receipt`: what is known so far."""
+        self.receipt = receipt
+        self._flow = flow
+        self._books = settle
+        self._books_for_nobody = settle_for_nobody
+        self._chunks = self._relay()
+        self._is_settled = False
+
+    def chunks(self) -> AsyncGenerator[Chunk, None]:
+        return self._chunks
+
+    async def aclose(self) -> None:
+        await self._chunks.aclose()
+        if not self._is_settled:  # nobody began to read, and a generator that never ran has no end of its own
+            await self._leave(GeneratorExit())
+
+    async def _relay(self) -> AsyncGenerator[Chunk, None]:
+        try:
+            async with aclosing(self._flow.chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except ProviderError as exc:
+            await self._settle("failed", exc)
+            raise
+        except BaseException as exc:
+            await self._leave(exc)
+            raise
+        await self._settle("settled")
+        assert self._flow.ended is not None  # the flow ended without an error
+        yield self._flow.ended
+
+    async def _settle(self, state: RequestState, error: ProviderError | None = None) -> None:
+        self._is_settled = True
+        try:
+            await self._flow.aclose()
+        finally:
+            self.receipt = await self._books(state, error)
+
+    async def _leave(self, cause: BaseException) -> None:
+        self._is_settled = True
+        try:
+            await self._flow.aclose()
+        finally:
+            self.receipt = await self._books_for_nobody(cause) or self.receipt
