@@ -1,24 +1,30 @@
 """A process that keeps books until it is killed, and tells its parent what the ledger acknowledged.
 
-Started once; forks one bookkeeper per line `path seed durability` on standard input, says `pid N`, and `gone` once
-it is dead. A bookkeeper writes one line per acknowledgement: `opened ID`, `settled ID NANOS`. Lines are shorter than
-a pipe's atomic write, so they are never torn.
+Started once; forks one bookkeeper per line `path seed durability work` on standard input, says `pid N`, and `gone`
+once it is dead. `work` is `keep`, `recover`, or a point of points.py at which to die by itself. A bookkeeper writes
+`ready`, then one line per acknowledgement: `opened ID`, `settled ID NANOS`; and `reached …` at its point. Lines are
+shorter than a pipe's atomic write, so they are never torn.
 """
 
 import asyncio
 import os
 import random
 import sys
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
+from points import arm
+
+from polyroute.stores.sqlite import drain
 from polyroute.stores.sqlite.files import Durability
 from polyroute.stores.sqlite.ledger import open_ledger
 from polyroute.testing.stores import a_settlement, an_attempt_opening, an_opening
 from polyroute.types.money import to_nanos
 
 _CONCURRENT = 16
+_AT = datetime(2026, 3, 1, 13, tzinfo=UTC)
 _LIMIT_BYTES = 64 << 10  # small, so that kills also hit checkpoints and shortened journals
 
 
@@ -26,9 +32,17 @@ def tell(line: str) -> None:
     os.write(1, f"{line}\n".encode())
 
 
-async def keep_books(path: Path, seed: int, durability: Durability) -> None:
+async def keep_books(path: Path, seed: int, durability: Durability, work: str) -> None:
     draw = random.Random(seed)
+    drain._PAUSE_S = draw.choice((0.002, 0.02))  # that kills hit batches of every size
     ledger = open_ledger(path, durability=durability, log_limit_bytes=_LIMIT_BYTES, journal_limit_bytes=_LIMIT_BYTES)
+
+    tell("ready")
+    if work == "recover":
+        while True:
+            await ledger.recover(_AT)
+    if work != "keep":
+        arm(work, draw.choice((1, 2, 3, 5)))
 
     async def serve(worker: int) -> None:
         number = 0
@@ -50,10 +64,10 @@ async def keep_books(path: Path, seed: int, durability: Durability) -> None:
 
 def main() -> None:
     for line in sys.stdin:
-        path, seed, durability = line.split()
+        path, seed, durability, work = line.split(maxsplit=3)
         child = os.fork()
         if child == 0:
-            asyncio.run(keep_books(Path(path), int(seed), cast("Durability", durability)))
+            asyncio.run(keep_books(Path(path), int(seed), cast("Durability", durability), work.strip()))
         tell(f"pid {child}")
         os.waitpid(child, 0)
         tell("gone")

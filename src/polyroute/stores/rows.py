@@ -8,8 +8,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from polyroute.types.money import round_usd, round_usd_up, to_nanos
+from polyroute.types.money import from_nanos, round_usd, round_usd_up, to_nanos
 from polyroute.types.receipt import Attempt, Settlement
+from polyroute.types.response import Usage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -98,8 +99,32 @@ def nanos_of(amount: Decimal | None) -> int | None:
     return None if amount is None else to_nanos(round_usd(amount))
 
 
+_MOST_NANOS = 2**63 - 1  # a column holds 64 bits
+_MOST_USD = from_nanos(_MOST_NANOS)
+
+
+def unbookable(settlement: Settlement) -> str | None:
+    """Why no row can hold it; None where rows can. Everything else that a row asks for, the types promise."""
+    receipt = settlement.receipt
+    if settlement.state == "open" or receipt.state == "open":
+        return "it is not final"
+    for amount in (receipt.cost_usd, receipt.baseline_usd, receipt.saved_usd):
+        if amount is not None and abs(amount) > _MOST_USD:
+            return f"{amount} USD is more than the books can hold"
+    ids = set()
+    for attempt in receipt.attempts:
+        ids.add(attempt.id)
+        if attempt.status == "open":
+            return f"attempt {attempt.id} is not final"
+        if attempt.cost_usd is not None and abs(attempt.cost_usd) > _MOST_USD:
+            return f"attempt {attempt.id} costs {attempt.cost_usd} USD, more than the books can hold"
+        if attempt.usage is not None and max(_tokens(attempt.usage)) > _MOST_NANOS:
+            return f"attempt {attempt.id} has more tokens than the books can hold"
+    return None if len(ids) == len(receipt.attempts) else "two of its attempts have the same id"
+
+
 def request_values(settlement: Settlement, reserved_usd: Decimal | None) -> tuple[object, ...]:
-    """Every column of `RequestRow` in its order."""
+    """Every column of `RequestRow` in its order; True and False as 1 and 0, which a database takes in faster."""
     receipt = settlement.receipt
     caller = receipt.caller
     return (
@@ -116,7 +141,7 @@ def request_values(settlement: Settlement, reserved_usd: Decimal | None) -> tupl
         settlement.state,
         None if reserved_usd is None else to_nanos(round_usd_up(reserved_usd)),
         nanos_of(receipt.cost_usd),
-        receipt.cost_complete,
+        int(receipt.cost_complete),
         receipt.baseline,
         nanos_of(receipt.baseline_usd),
         nanos_of(receipt.saved_usd),
@@ -131,24 +156,23 @@ def request_values(settlement: Settlement, reserved_usd: Decimal | None) -> tupl
 _NO_USAGE = (None,) * 9
 
 
+def _tokens(usage: Usage) -> tuple[int, ...]:
+    return (
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.cache_write_tokens,
+        usage.cache_write_1h_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        usage.input_audio_tokens,
+        usage.output_audio_tokens,
+    )
+
+
 def attempt_values(request_id: str, number: int, attempt: Attempt) -> tuple[object, ...]:
     """Every column of `AttemptRow` in its order."""
     usage = attempt.usage
-    tokens = (
-        _NO_USAGE
-        if usage is None
-        else (
-            usage.input_tokens,
-            usage.cached_input_tokens,
-            usage.cache_write_tokens,
-            usage.cache_write_1h_tokens,
-            usage.output_tokens,
-            usage.reasoning_tokens,
-            usage.input_audio_tokens,
-            usage.output_audio_tokens,
-            usage.estimated,
-        )
-    )
+    tokens = _NO_USAGE if usage is None else (*_tokens(usage), int(usage.estimated))
     return (
         request_id,
         attempt.id,

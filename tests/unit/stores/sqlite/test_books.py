@@ -21,16 +21,38 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANN = Caller(user="ann", team="platform", key_id="ci")
 
 
-@pytest.fixture
-async def path(tmp_path: Path) -> AsyncIterator[Path]:
+@pytest.fixture(params=[0, 2, 3], ids=["all in a journal", "some in a journal", "all in the file"])
+async def path(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Path]:
     """Three settled requests of two callers an hour apart, and one in flight."""
     ledger = open_ledger(tmp_path / "books.db")
-    await ledger.settle(a_settlement("r1", caller=ANN, costs=(Decimal("0.001"), Decimal("0.002"))))
-    await ledger.settle(a_settlement("r2", caller=ANN, costs=(None,), time=NOON + timedelta(hours=1)))
-    await ledger.settle(a_settlement("r3", costs=(Decimal("0.004"),), time=NOON + timedelta(hours=2)))
+    settlements = (
+        a_settlement("r1", caller=ANN, costs=(Decimal("0.001"), Decimal("0.002"))),
+        a_settlement("r2", caller=ANN, costs=(None,), time=NOON + timedelta(hours=1)),
+        a_settlement("r3", costs=(Decimal("0.004"),), time=NOON + timedelta(hours=2)),
+    )
+    for settlement in settlements[: request.param]:
+        await ledger.settle(settlement)
+    await ledger.drain()
+    for settlement in settlements[request.param :]:
+        await ledger.settle(settlement)
     await ledger.open(an_opening("r4"))
+    assert ledger.pending == 3 - request.param
     yield tmp_path / "books.db"
     await ledger.aclose()
+
+
+in_the_file = pytest.mark.parametrize("path", [3], indirect=True, ids=["all in the file"])
+
+
+def test_a_receipt_is_found_wherever_it_is(path: Path) -> None:
+    with Books(path) as books:
+        for name, state in (("r1", "settled"), ("r3", "settled"), ("r4", "open")):
+            receipt = books.receipt(name)
+            assert receipt is not None
+            assert (receipt.request_id, receipt.state) == (name, state)
+        assert books.receipt("r") is None
+        assert [receipt.request_id for receipt in books.open_requests()] == ["r4"]
+        assert books.verify() == []
 
 
 def test_recent_requests_come_newest_first_page_by_page(path: Path) -> None:
@@ -87,6 +109,7 @@ def test_a_cost_table_has_a_line_per_priced_attempt_and_no_formulas(path: Path) 
     assert "'=cmd()" in lines[0]
 
 
+@in_the_file
 @pytest.mark.parametrize(
     ("damage", "kinds"),
     [
@@ -109,6 +132,7 @@ def test_verify_finds_what_does_not_balance(path: Path, damage: str, kinds: set[
         assert {finding.kind for finding in books.verify()} == kinds
 
 
+@in_the_file
 def test_a_damaged_file_is_a_finding_and_not_a_crash(tmp_path: Path, path: Path) -> None:
     copy = tmp_path / "copy.db"
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:

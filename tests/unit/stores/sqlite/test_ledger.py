@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from polyroute.errors import StoreError
-from polyroute.stores.sqlite.books import Books
+from polyroute.stores.journal.files import journal_paths, read_journal
+from polyroute.stores.sqlite import ledger as ledger_module
+from polyroute.stores.sqlite.books import Books, journals_folder
 from polyroute.stores.sqlite.files import Durability
 from polyroute.stores.sqlite.ledger import Recovery, SqliteLedger, open_ledger
 from polyroute.testing.stores import a_settlement, an_attempt_opening, an_opening
@@ -47,14 +49,52 @@ async def test_an_opening_is_on_disk_before_open_returns(path: Path) -> None:
             assert [receipt.request_id for receipt in books.open_requests()] == ["r1"]
 
 
-async def test_writes_of_one_moment_share_a_commit(path: Path) -> None:
+async def test_a_settlement_outlives_the_process_before_settle_returns(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        await ledger.open(an_opening("r1"))
+        await ledger.settle(a_settlement("r1"))
+        assert ledger.pending == 1
+        (journal,) = journal_paths(journals_folder(path))
+        (entry,) = read_journal(journal).settled
+        assert (entry.settlement, entry.reserved_usd) == (a_settlement("r1"), an_opening("r1").reserved_usd)
+
+
+async def test_settlements_reach_the_file_in_batches(path: Path) -> None:
     async with ledger_at(path) as ledger:
         await ledger.settle(a_settlement("r0"))
+        await ledger.drain()
         log = path.with_name(path.name + "-wal")
         before = log.stat().st_size
-        await asyncio.gather(*(ledger.settle(a_settlement(f"r{number}")) for number in range(1, 101)))
+        for number in range(1, 101):
+            await ledger.settle(a_settlement(f"r{number}"))
+        await ledger.drain()
+        assert ledger.pending == 0
         pages = (log.stat().st_size - before) / 2072
         assert pages < 250, "a hundred commits would write at least five pages each"
+
+
+async def test_what_a_dead_process_settled_is_booked_exactly(path: Path) -> None:
+    async with ledger_at(path) as dead:
+        await dead.open(an_opening("r1"))
+        await dead.open(an_opening("r2"))
+        await dead.settle(a_settlement("r1"))
+        (journal,) = journal_paths(journals_folder(path))
+        kept = journal.read_bytes()
+    left = journal.with_name("dead.jsonl")
+    for content in (kept, kept):  # the second time, as if it died before the journal said that all is booked
+        left.write_bytes(content)
+        with Books(path) as books:
+            assert {finding.request_id for finding in books.verify()} <= {"r2"}, "only what is open is in doubt"
+        async with ledger_at(path) as ledger:
+            await ledger.recover(AT)
+            assert await ledger.receipt("r1") == a_settlement("r1").receipt
+            receipt = await ledger.receipt("r2")
+        assert receipt is not None
+        assert receipt.state == "recovered"
+        with Books(path) as books:
+            assert books.verify() == []
+            assert [entry.request.reserved_nanos for entry in books.entries()] == [2_000_000, 2_000_000]
+        assert journal_paths(journals_folder(path)) == []
 
 
 async def test_what_a_dead_process_left_open_is_booked_at_its_reservation(path: Path) -> None:
@@ -92,17 +132,19 @@ async def test_what_is_left_open_is_a_finding_until_it_is_recovered(path: Path) 
         assert [finding.kind for finding in books.verify()] == ["left_open"]
 
 
-async def test_another_processs_lock_is_waited_for_without_stalling_the_loop(path: Path) -> None:
+async def test_another_processs_lock_is_waited_for_behind_the_requests(path: Path) -> None:
     async with ledger_at(path) as ledger:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            settling = asyncio.ensure_future(ledger.settle(a_settlement("r1")))
+            await ledger.settle(a_settlement("r1"))
+            draining = asyncio.ensure_future(ledger.drain())
             for _ in range(50):
                 await asyncio.sleep(0)
-            assert not settling.done()
+            assert not draining.done()
+            assert await ledger.receipt("r1") == a_settlement("r1").receipt
             other.execute("COMMIT")
-        await settling
-        assert await ledger.receipt("r1") is not None
+        await draining
+        assert ledger.pending == 0
 
 
 async def test_two_ledgers_on_one_file_take_turns(path: Path) -> None:
@@ -120,21 +162,108 @@ async def test_two_ledgers_on_one_file_take_turns(path: Path) -> None:
         assert books.verify() == []
 
 
-async def test_a_full_disk_is_an_error_for_its_waiters_and_passes(path: Path) -> None:
+async def test_what_a_full_disk_refuses_waits_in_the_journal(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with ledger_at(path) as ledger:
         await ledger.settle(a_settlement("r0"))
+        await ledger.drain()
         connection = ledger._connection
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own disk-full
-        ids = [f"r{number}" for number in range(1, 200)]
-        outcomes = await asyncio.gather(*(ledger.settle(a_settlement(name)) for name in ids), return_exceptions=True)
-        assert all(isinstance(outcome, StoreError) for outcome in outcomes)
-        assert "disk is full" in str(outcomes[0])
-        connection.execute("PRAGMA max_page_count = 1000000")
+        for number in range(1, 200):
+            await ledger.settle(a_settlement(f"r{number}"))
+        with pytest.raises(StoreError, match="disk is full"):
+            await ledger.drain()
+        assert ledger.pending == 199
+        assert await ledger.receipt("r7") == a_settlement("r7").receipt
+        with closing(sqlite3.connect(path)) as file:
+            assert file.execute("SELECT count(*) FROM receipts").fetchone() == (1,), "nothing half written"
         with Books(path) as books:
-            assert [receipt.request_id for receipt in books.recent()] == ["r0"], "nothing half written"
+            assert len(books.recent(1000)) == 200
             assert books.verify() == []
-        await asyncio.gather(*(ledger.settle(a_settlement(name)) for name in ids))
+        connection.execute("PRAGMA max_page_count = 1000000")
+        await ledger.drain()
+        assert ledger.pending == 0
+    assert "works again" in caplog.text
+
+
+async def test_what_was_pending_at_a_close_is_booked_by_the_next_start(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        ledger._connection.execute("PRAGMA query_only = ON")
+        await ledger.settle(a_settlement("r1"))
+    async with ledger_at(path) as ledger:
+        assert await ledger.receipt("r1") == a_settlement("r1").receipt
+        assert await ledger.recover(AT) == Recovery()
+        assert await ledger.receipt("r1") == a_settlement("r1").receipt
+    assert journal_paths(journals_folder(path)) == []
+
+
+async def test_a_ledger_that_fails_too_long_opens_nothing_new_then_settles_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, most in (("_FULL", 1), ("_MOST_WAITING", 2), ("_MOST_SETTLED", 3)):
+        monkeypatch.setattr(ledger_module, name, most)
+    async with ledger_at(path) as ledger:
+        for name in ("r1", "r2", "r3"):
+            await ledger.open(an_opening(name))
+        ledger._connection.execute("PRAGMA query_only = ON")
+        await ledger.settle(a_settlement("r1"))
+        with pytest.raises(StoreError):
+            await ledger.drain()
+        await ledger.settle(a_settlement("r2"))
+        with pytest.raises(StoreError, match="2 settlements wait"):
+            await ledger.open(an_opening("r5"))
+        with pytest.raises(StoreError, match="2 settlements wait"):
+            await ledger.receipt("ready")
+        assert await ledger.receipt("r1") is not None
+        await ledger.settle(a_settlement("r3"))
+        with pytest.raises(StoreError, match="3 settlements wait"):
+            await ledger.settle(a_settlement("r4"))
+        ledger._connection.execute("PRAGMA query_only = OFF")
+        await ledger.drain()
+        await ledger.settle(a_settlement("r4"))
+
+
+async def test_who_settles_faster_than_the_database_books_waits_for_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_FULL", 10)
+    async with ledger_at(path) as ledger:
+        for number in range(100):  # never suspends but to wait
+            await ledger.open(an_opening(f"r{number}"))
+            await ledger.settle(a_settlement(f"r{number}"))
+            assert ledger.pending <= 10
+    with Books(path) as books:
+        assert len(list(books.entries())) == 100
+
+
+async def test_a_settlement_that_the_books_contradict_leaves_the_rest_of_its_batch_alone(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with ledger_at(path) as one, ledger_at(path) as other:
+        await one.open(an_opening("r1"))
+        await other.open(an_opening("r1"))
+        await one.settle(a_settlement("r1"))
+        await other.settle(a_settlement("r1", costs=(Decimal(1),)))
+        await other.settle(a_settlement("r2"))
+        await one.drain()
+        await other.drain()
+        assert other.pending == 0
+        assert await other.receipt("r1") == a_settlement("r1").receipt
+        assert await other.receipt("r2") == a_settlement("r2").receipt
+    assert "r1 is settled already, and differently" in caplog.text
+    with Books(path) as books:
+        assert books.verify() == []
+
+
+async def test_settling_again_differently_is_refused_also_once_it_is_in_the_file(path: Path) -> None:
+    async with ledger_at(path) as ledger:
+        await ledger.open(an_opening("r1"))
+        await ledger.settle(a_settlement("r1"))
+        await ledger.drain()
+        await ledger.settle(a_settlement("r1"))
+        assert ledger.pending == 0
+        with pytest.raises(StoreError, match="differently"):
+            await ledger.settle(a_settlement("r1", costs=(Decimal(1),)))
 
 
 async def test_names_that_no_encoding_can_carry_fail_alone(path: Path) -> None:
@@ -193,7 +322,7 @@ async def test_the_log_is_kept_short_by_checkpoints(path: Path) -> None:
     ledger = open_ledger(path, log_limit_bytes=64 << 10)
     for number in range(600):
         await ledger.settle(a_settlement(f"r{number:04}"))
-    await asyncio.get_running_loop().run_in_executor(None, ledger._checkpoints.close)
+    await ledger.drain()
     assert path.stat().st_size > 64 << 10, "pages have moved to the database"
     await ledger.aclose()
     with Books(path) as books:

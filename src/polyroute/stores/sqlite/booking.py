@@ -1,0 +1,80 @@
+"""Putting settlements into the books, many in one transaction. Idempotent: what is there already stays as it is.
+
+Synchronous, for a thread: it may wait for another process's lock, and for the disk. Rows are made while they are
+inserted, so that the interpreter's lock is let go of at every row and the event loop never waits for a batch.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from polyroute.stores.journal.lines import Settled, decode_receipt
+from polyroute.stores.rows import attempt_values, request_values
+from polyroute.stores.sqlite.files import roll_back, store_error
+from polyroute.stores.sqlite.queries import Queries
+
+_LOG = logging.getLogger(__name__)
+_FAULTS_OF_ONE = (sqlite3.IntegrityError, sqlite3.DataError, ArithmeticError, ValueError)
+
+
+def book(connection: sqlite3.Connection, path: Path, queries: Queries, entries: Sequence[Settled]) -> list[Settled]:
+    """Those that were not in the books before. Raises StoreError, with nothing written, where the store fails.
+
+    A settlement that contradicts the books, or that they refuse, is logged whole and left out: the rest goes on.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            fresh = _book_all(connection, queries, entries)
+        except _FAULTS_OF_ONE:
+            fresh = None
+        if fresh is None:  # one of them is in the books already, or at fault: find out which
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            fresh = [entry for entry in entries if _book_one(connection, path, queries, entry)]
+        connection.execute("COMMIT")
+    except sqlite3.Error as fault:
+        roll_back(connection)
+        raise store_error(fault, path) from fault
+    return fresh
+
+
+def _book_all(connection: sqlite3.Connection, queries: Queries, entries: Sequence[Settled]) -> list[Settled] | None:
+    """None where not all of them are new."""
+    requests = (request_values(entry.settlement, entry.reserved_usd) for entry in entries)
+    if connection.executemany(queries.settle_request, requests).rowcount != len(entries):
+        return None
+    connection.executemany(queries.settle_attempt, _attempts(entries))
+    # As a bytearray: the module would look for an adapter of `bytes` each time, and take as long as the insert does.
+    receipts = ((entry.settlement.request_id, bytearray(entry.body)) for entry in entries)
+    connection.executemany(queries.keep_receipt, receipts)
+    return list(entries)
+
+
+def _book_one(connection: sqlite3.Connection, path: Path, queries: Queries, entry: Settled) -> bool:
+    request_id = entry.settlement.request_id
+    connection.execute("SAVEPOINT one")
+    try:
+        if _book_all(connection, queries, (entry,)):
+            return True
+        found = connection.execute(queries.find_receipt, (request_id,)).fetchone()
+        # A guess at what a dead process would have settled yields to what somebody knew.
+        if entry.settlement.state != "recovered" and (
+            not found or decode_receipt(found[0]) != entry.settlement.receipt
+        ):
+            _LOG.error(
+                "request %s is settled already, and differently; the first stands, not %r", request_id, entry.body
+            )
+    except _FAULTS_OF_ONE as fault:
+        connection.execute("ROLLBACK TO one")
+        _LOG.error("%s It was to be: %r", store_error(fault, path), entry.body)
+    finally:
+        connection.execute("RELEASE one")
+    return False
+
+
+def _attempts(entries: Sequence[Settled]) -> Iterator[tuple[object, ...]]:
+    for entry in entries:
+        for number, attempt in enumerate(entry.settlement.receipt.attempts):
+            yield attempt_values(entry.settlement.request_id, number, attempt)
