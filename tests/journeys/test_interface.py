@@ -1,5 +1,6 @@
 """What the HTTP door promises: paths, keys, headers, statuses, receipts, limits, money, metrics."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -396,6 +397,63 @@ async def test_a_budget_is_kept_to_the_cent(provider: Upstream, tmp_path: Path) 
             assert "per_user_daily_usd" in told.json["error"]["message"]
         assert len(provider.log) == seen
         assert (await rig.post(CHAT, ask(model="cent", max_tokens=20), key=OTHER_KEY)).status == 200
+
+
+async def test_limits_are_exact_for_requests_at_once(provider: Upstream, tmp_path: Path) -> None:
+    async with serving(provider, tmp_path, top="limits: {per_user_per_minute: 20}\n") as rig:
+        told = await asyncio.gather(*(rig.post(CHAT, ask()) for _ in range(60)))
+        assert sorted(answer.status for answer in told) == [200] * 20 + [429] * 40
+        assert len(provider.log) == 20
+
+
+async def test_money_held_by_calls_under_way_is_spent_once(provider: Upstream, tmp_path: Path) -> None:
+    models = "  cent: {provider: oai, model: cent-up, price: {input: 0, output: 10000}}\n"
+    provider.answers(chat("x", usage=(5, 20)))
+    async with serving(provider, tmp_path, models=models, top="limits: {per_team_daily_usd: 1}\n") as rig:
+        body = ask(model="cent", max_tokens=20)
+        told = await asyncio.gather(*(rig.post(CHAT, body, key=(KEY, OTHER_KEY)[at % 2]) for at in range(30)))
+        assert sorted(answer.status for answer in told) == [200] * 5 + [402] * 25
+        spent = sum(receipt.cost_usd for receipt in rig.receipts())
+        assert spent == 1
+        with rig.books() as books:
+            assert list(books.verify()) == []
+
+
+async def test_a_restart_remembers_what_was_spent(provider: Upstream, tmp_path: Path) -> None:
+    models = "  cent: {provider: oai, model: cent-up, price: {input: 0, output: 10000}}\n"
+    provider.answers(chat("x", usage=(5, 20)))
+    for _ in range(5):
+        async with serving(provider, tmp_path, models=models, top="limits: {per_user_daily_usd: 1}\n") as rig:
+            assert (await rig.post(CHAT, ask(model="cent", max_tokens=20))).status == 200
+    async with serving(provider, tmp_path, models=models, top="limits: {per_user_daily_usd: 1}\n") as rig:
+        assert (await rig.post(CHAT, ask(model="cent", max_tokens=20))).status == 402
+
+
+@pytest.mark.parametrize(("path", "is_stream"), [(CHAT, False), (CHAT, True), (MESSAGES, False), (MESSAGES, True)])
+async def test_a_gate_escalates_and_its_route_can_still_be_streamed(
+    provider: Upstream, tmp_path: Path, path: str, is_stream: bool
+) -> None:
+    routes = "  strict: {strategy: {use: cascade, models: [gpt, claude]}, gates: [{use: json}]}\n"
+    by_model(provider, gpt_up=chat("not JSON"), claude_up=message(text_block('{"a": 1}')))
+    async with serving(provider, tmp_path, routes=routes) as rig:
+        told = await rig.post(path, ask_claude(model="strict", stream=is_stream))
+        assert told.status == 200
+        assert told.headers["x-polyroute-model"] == "claude"
+        assert (b'{"a": 1}' if path == MESSAGES or is_stream else b"a") in told.body.replace(b'\\"', b'"')
+        receipt = await rig.receipt(told)
+        assert [attempt.status for attempt in receipt.attempts] == ["rejected", "succeeded"]
+        assert [verdict.accepted for verdict in receipt.attempts[0].verdicts] == [False]
+        assert receipt.fallback_reason == "gpt@oai: rejected by json"
+
+
+async def test_an_answer_that_no_model_gets_past_the_gates_is_502(provider: Upstream, tmp_path: Path) -> None:
+    routes = "  strict: {strategy: {use: cascade, models: [gpt, claude]}, gates: [{use: json}]}\n"
+    by_model(provider)
+    async with serving(provider, tmp_path, routes=routes) as rig:
+        told = await rig.post(CHAT, ask(model="strict", stream=True))
+        assert told.status == 502
+        (receipt,) = rig.receipts()
+        assert (receipt.state, receipt.cost_usd > 0) == ("failed", True)
 
 
 async def test_too_little_money_for_an_answer_worth_having_is_402(provider: Upstream, tmp_path: Path) -> None:

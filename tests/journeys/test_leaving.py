@@ -103,6 +103,18 @@ async def test_who_leaves_is_not_retried_for(backed: Rig, provider: Upstream) ->
     assert len(provider.log) == 1
 
 
+async def test_who_leaves_while_a_retry_waits_is_not_asked_for_again(provider: Upstream, tmp_path: Path) -> None:
+    document = DOCUMENT.replace("max_tries: 1", "max_tries: 3")
+    async with gateway(document.format(url=provider.url), tmp_path) as rig:
+        provider.answers(failing(503, "busy"))
+        connection = await rig.send(request("POST", CHAT, orjson.dumps(ask())))
+        await provider.arrived.wait()
+        connection.leave()
+        (receipt,) = await rig.settled()
+        assert receipt.state == "cancelled"
+        assert len(provider.log) == 1
+
+
 async def test_a_hundred_that_leave_leave_nothing_behind(provider: Upstream, tmp_path: Path) -> None:
     limits = "limits: {{per_user_daily_usd: 1000}}\nkeys:"
     async with gateway(DOCUMENT.replace("keys:", limits).format(url=provider.url), tmp_path) as rig:
@@ -323,6 +335,34 @@ async def test_a_gateway_killed_in_the_middle_of_traffic_loses_no_row(provider: 
         states = sorted(receipt.state for receipt in books.recent())
         assert states == ["recovered"] * 5 + ["settled"] * 6
         assert [finding for finding in books.verify() if finding.kind != "left_open"] == []
+
+
+async def test_a_gateway_told_to_stop_finishes_what_it_began(provider: Upstream, tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    events = chat_events("a", "b")
+    provider.answers(stream(*events[:2], gate, *events[2:]))
+    document = DOCUMENT.format(url=provider.url).replace("{auth: keys}", "{auth: keys, port: 0}")
+    (tmp_path / "polyroute.yaml").write_text(document)
+    process = await start(tmp_path)
+    try:
+        port = await port_of(process)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request("POST", CHAT, orjson.dumps(ask(stream=True))))
+        await reader.readuntil(b'"content":"a"')
+        process.send_signal(signal.SIGTERM)
+        gate.set()
+        async with asyncio.timeout(PATIENCE_S):
+            rest = await reader.read()
+            assert await process.wait() == 0
+        writer.transport.abort()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert b"data: [DONE]" in rest
+    with Books(tmp_path / "books.db") as books:
+        assert [receipt.state for receipt in books.recent()] == ["settled"]
+        assert list(books.verify()) == []
 
 
 async def start(folder: Path) -> asyncio.subprocess.Process:
