@@ -14,6 +14,7 @@ from polyroute.errors import InvalidRequest
 
 MAX_DEPTH = 64
 
+
 def loads(raw: bytes) -> dict[str, object]:
     """The body as an object. Raises InvalidRequest."""
     try:
