@@ -7,8 +7,9 @@ decided is written into the receipt. The books are settled on every way out: ans
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -33,6 +34,8 @@ from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt, RequestState, Settlement
 from polyroute.types.request import Request, without_stream
 from polyroute.types.response import Reply, Response
+
+_T = TypeVar("_T")
 
 
 class RequestPath:
@@ -59,8 +62,7 @@ class RequestPath:
         if prepared.route.checks:
             return await self._stream_judged(prepared)
         journey = self._start(prepared)
-        async with self._settled_on_failure(journey):
-            flow = await journey.run.open()
+        flow = await self._or_settle(journey, journey.run.open)
         return Relayed(
             flow,
             self._receipt_so_far(journey, flow),
@@ -251,8 +253,7 @@ class RequestPath:
 
     async def _answer(self, prepared: Prepared) -> Answer:
         journey = self._start(prepared)
-        async with self._settled_on_failure(journey):
-            reply = await journey.run.answer()
+        reply = await self._or_settle(journey, journey.run.answer)
         receipt = await self._settle(journey, "settled", stop=reply.stop.value)
         return Answer(reply=reply, receipt=receipt)
 
@@ -262,11 +263,11 @@ class RequestPath:
         answer = await self._answer(whole)
         return Told(self.read(whole.request, answer.reply), answer.receipt)
 
-    @asynccontextmanager
-    async def _settled_on_failure(self, journey: Journey) -> AsyncGenerator[None, None]:
+    async def _or_settle(self, journey: Journey, work: Callable[[], Awaitable[_T]]) -> _T:
+        """What `work` gives; where it fails, the books are settled first."""
         try:
             need_steps(journey.prepared.plan, journey.prepared.draft.exclusions)
-            yield
+            return await work()
         except PolyrouteError as exc:
             await self._settle(journey, "failed", error=exc)
             raise
