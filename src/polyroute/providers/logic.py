@@ -5,6 +5,7 @@ after all (no such key, the service is down), the attempt fails with SWITCH and 
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from secrets import token_hex
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -64,7 +65,7 @@ class LogicProvider:
         # What a model would have read and written, so that the saving is the whole of it.
         usage = Usage(input_tokens=tokens.estimate(request), output_tokens=tokens.estimate_text(text), estimated=True)
         choice = Choice(parts=(Text(text=text),), stop=StopReason.END)
-        response = Response(id=f"logic-{target.model}", model=target.upstream_model, choices=(choice,), usage=usage)
+        response = Response(id=f"logic-{token_hex(12)}", model=target.upstream_model, choices=(choice,), usage=usage)
         return Reply(usage=usage, model=target.upstream_model, stop=StopReason.END, response=response)
 
     async def stream(

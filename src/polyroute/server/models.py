@@ -1,8 +1,10 @@
 """The model endpoints of every dialect: parse, send along the path, answer in the same dialect."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from polyroute.errors import InvalidRequest, PolyrouteError
 from polyroute.journey import Entry
@@ -13,9 +15,10 @@ from polyroute.server.headers import Headers, receipt_headers, report, standing_
 from polyroute.server.services import Services
 from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request
-from polyroute.types.response import Ended
+from polyroute.types.response import Ended, Response, Started
 from polyroute.types.routing import RequestClass
 
+_Said = TypeVar("_Said", Response, Started)
 _CLASSES: Mapping[str, RequestClass] = {"interactive": "interactive", "batch": "batch", "deferred": "deferred"}
 
 
@@ -71,7 +74,7 @@ async def _answer(exchange: Exchange, services: Services, dialect: Dialect, requ
     reply, receipt = answer.reply, answer.receipt
     body = reply.wire
     if body is None:
-        body = dialect.render_response(services.path.read(request, reply), request)
+        body = dialect.render_response(_dated(services.path.read(request, reply), receipt), request)
     await exchange.reply(200, body, answer_headers(exchange, services, receipt, final=True))
 
 
@@ -83,7 +86,7 @@ async def _stream(exchange: Exchange, services: Services, dialect: Dialect, requ
         async for chunk in chunks:
             if isinstance(chunk, Ended):
                 await exchange.end_events(writer.end(chunk, report(live.receipt)))
-            elif data := writer.write(chunk):
+            elif data := writer.write(_dated(chunk, live.receipt) if isinstance(chunk, Started) else chunk):
                 await exchange.send_events(data)
     except PolyrouteError as exc:
         # The stream broke, or the books could not be closed: an honest last event in place of the end.
@@ -91,3 +94,8 @@ async def _stream(exchange: Exchange, services: Services, dialect: Dialect, requ
         await exchange.end_events(writer.error(told.kind, told.message, told.code))
     finally:
         await live.aclose()
+
+
+def _dated(said: _Said, receipt: Receipt) -> _Said:
+    """With the request's time where the provider told none: OpenAI's callers are always given one."""
+    return said if said.created_s is not None else replace(said, created_s=int(receipt.time.timestamp()))
