@@ -61,7 +61,7 @@ def check_start(document: Document, env: Mapping[str, str]) -> tuple[Problem, ..
     if document.server.auth == "open" or document.keys or env.get(ADMIN_KEY):
         return ()
     message = "`auth: keys`, and there is neither a declared key nor an admin key: nobody could call"
-    fix = f"declare one under `keys`, or export {ADMIN_KEY} and make keys with `polyroute keys create`"
+    fix = f"declare one under `keys`, or export {ADMIN_KEY}, which may call too; on loopback, `auth: open` asks nobody"
     return (Problem(path="server.auth", message=message, fix=fix),)
 
 
