@@ -22,5 +22,5 @@ SHOWN = [
 def test_a_document_that_is_shown_is_accepted(text: str, tmp_path: Path) -> None:
     file = tmp_path / "polyroute.yaml"
     file.write_text(text)
-    environment = dict.fromkeys(re.findall(r"env: (\w+)", text), "something")
+    environment = {name: f"the value of {name}" for name in re.findall(r"env: (\w+)", text)}
     assert check(read(file, environment).document) == ()

@@ -232,7 +232,7 @@ routes:
         assert text_of(told) == '{"total": 12}'
         receipt = (await rig.get(f"/v1/receipts/{told.headers['x-polyroute-request-id']}")).json
     seen = receipt["classification"]
-    assert (seen["label"], seen["classifier"]) == ("simple", "heuristic@1")
+    assert (seen["label"], seen["classifier"], seen["cost_usd"]) == ("simple", "heuristic@1", 0)
     assert 0 <= seen["score"] <= 1
     assert seen["elapsed_ms"] > 0
     assert seen["evidence"]

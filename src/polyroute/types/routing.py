@@ -42,6 +42,7 @@ class Classification(Struct, frozen=True, kw_only=True, omit_defaults=True):
     task: str | None = None  # "summarize", "code", ...
     evidence: tuple[Evidence, ...] = ()
     elapsed_ms: float = 0.0
+    cost_usd: Decimal = Decimal(0)  # of models that were asked for it
 
 
 class Needs(Struct, frozen=True, kw_only=True):
