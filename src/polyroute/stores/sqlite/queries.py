@@ -1,5 +1,6 @@
 """The named queries of `queries.sql`, each a field."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,14 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     find_stray_attempts: str
     find_stray_receipts: str
     find_shared_attempts: str
+
+
+@lru_cache(maxsize=256)
+def for_rows(insert: str, rows: int) -> str:
+    """`insert` for so many rows in one statement: its placeholders, repeated."""
+    head, values, tail = insert.partition("VALUES ")
+    group, closing, rest = tail.partition(")")
+    return head + values + ", ".join([group + closing] * rows) + rest
 
 
 def parse_queries(text: str) -> Queries:
