@@ -97,7 +97,7 @@ def _stage_pieces() -> list[Timed]:
 
     def price() -> tuple[Candidate, ...]:
         kept = match(deployments, needs, Boundary(), lambda _: ()).deployments
-        return tuple(candidate(one, needs, size, _NOW.date(), lambda _: None) for one in kept)
+        return tuple(candidate(one, needs, size, _NOW.date(), None) for one in kept)
 
     candidates, strategy, constraints = price(), Fixed(models=("fake",)), Constraints()
 

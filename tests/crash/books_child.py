@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import cast
 
-from points import arm
+from tests.crash.points import arm
 
 from polyroute.stores.sqlite import drain
 from polyroute.stores.sqlite.files import Durability

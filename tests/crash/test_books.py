@@ -43,7 +43,8 @@ class Bookkeepers:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("books_child.py"))],
+            [sys.executable, "-m", "tests.crash.books_child"],
+            cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -230,7 +230,7 @@ def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
         simulated(**options)
 
 
-HARD = {"by_difficulty": {"complex": {"quality": 0.5, "output_tokens": 40}}}
+HARD: dict[str, Any] = {"by_difficulty": {"complex": {"quality": 0.5, "output_tokens": 40}}}
 
 
 def difficult(prompt: str, difficulty: str = "complex") -> Request:
