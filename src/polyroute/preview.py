@@ -1,14 +1,12 @@
 """The dry run: what would be decided for a request, with no model called and nothing spent."""
 
-from datetime import date
 from decimal import Decimal
 
 from msgspec import Struct
 
-from polyroute.catalog import pricing
 from polyroute.journey import Prepared
 from polyroute.types.receipt import CandidateNote
-from polyroute.types.routing import Candidate, Evidence, Exclusion
+from polyroute.types.routing import Evidence, Exclusion
 
 
 class Preview(Struct, frozen=True, kw_only=True):
@@ -39,7 +37,7 @@ def preview(prepared: Prepared) -> Preview:
         score=seen.score,
         model=first.deployment.model if first else None,
         reason=plan.reason if first else "; ".join(e.reason for e in draft.exclusions) or plan.reason,
-        estimated_cost_per_1k=_per_1k(first, draft.time.date()) if first else None,
+        estimated_cost_per_1k=first.usd_per_1k if first else None,
         estimated_cost_usd=first.expected_usd if first else None,
         route=draft.route,
         strategy=plan.strategy,
@@ -51,8 +49,3 @@ def preview(prepared: Prepared) -> Preview:
         exclusions=draft.exclusions,
         plan=tuple(step.candidate.deployment.id for step in plan.steps),
     )
-
-
-def _per_1k(candidate: Candidate, day: date) -> Decimal | None:
-    price = pricing.price_at(candidate.deployment.card, day)
-    return None if price is None else price.rates.input / 1000

@@ -11,7 +11,7 @@ SOURCES = [path.read_text() for path in (ROOT / "src" / "polyroute" / "server").
 
 
 def test_every_header_of_ours_is_explained() -> None:
-    named = {name for source in SOURCES for name in re.findall(r"\bx-polyroute-[a-z-]+[a-z]", source)}
+    named = {name for source in SOURCES for name in re.findall(r"\bx-polyroute-[a-z0-9-]+[a-z0-9]", source)}
     assert len(named) > 10
     assert sorted(name for name in named if f"`{name}`" not in PAGE) == []
 

@@ -529,3 +529,11 @@ async def test_a_price_that_changes_leaves_the_past_as_it_was(provider: Upstream
         kept = await rig.receipt(old)
         assert (kept.cost_usd, (await rig.receipt(new)).cost_usd) == (Decimal("0.0000975"), Decimal("0.000195"))
         assert kept.cost_usd == Decimal(old.headers["x-polyroute-cost-usd"])
+
+
+async def test_the_decision_is_told_in_headers_too(tmp_path: Path) -> None:
+    async with gateway(SIMULATED + "  ask: {primary: small}\n", tmp_path) as rig:
+        told = await rig.post(CHAT, ask("Is this email spam?", model="ask"), key=None)
+        assert told.headers["x-polyroute-reason"] == "fixed: small"
+        assert told.headers["x-polyroute-estimated-cost-per-1k"] == "0.00015"
+        assert told.headers["x-polyroute-complexity"].startswith("simple ")

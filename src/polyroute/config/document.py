@@ -599,6 +599,9 @@ class Document(Settings, frozen=True):
     keys: Annotated[tuple[Key, ...], about("Declared keys; others are made by the admin API.")] = ()
     limits: Annotated[Limits, about("What every user and team may use.")] = Limits()
     tasks: Annotated[str | None, about("File of the task policy pack; else the one that is shipped.")] = None
+    classifier: Annotated[
+        str, about("What scores requests: `heuristic`, `article`, or the name of an installed plug-in.")
+    ] = "heuristic"
     telemetry: Annotated[Telemetry, about("What is told to those who watch.")] = Telemetry()
     pipelines: Annotated[dict[str, Any], about("Graphs of nodes, callable as model `pipeline/NAME`.")] = field(
         default_factory=dict

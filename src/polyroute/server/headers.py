@@ -9,6 +9,8 @@ from polyroute.types.receipt import Receipt
 
 Headers = list[tuple[bytes, bytes]]
 
+_MAX_REASON = 200
+
 
 def receipt_headers(receipt: Receipt, *, final: bool) -> Headers:
     """`final` is False while a stream is under way: cost and saving are not known then."""
@@ -18,6 +20,8 @@ def receipt_headers(receipt: Receipt, *, final: bool) -> Headers:
         (b"x-polyroute-route", receipt.route),
         (b"x-polyroute-strategy", receipt.strategy),
         (b"x-polyroute-complexity", f"{seen.label} {seen.score:.2f}" if seen else None),
+        (b"x-polyroute-reason", receipt.plan_reason[:_MAX_REASON]),
+        (b"x-polyroute-estimated-cost-per-1k", _money(receipt.estimated_cost_per_1k)),
         (b"x-polyroute-model", receipt.model),
         (b"x-polyroute-provider", receipt.provider),
         (b"x-polyroute-attempts", str(len(receipt.attempts))),

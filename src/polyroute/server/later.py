@@ -4,6 +4,10 @@ from polyroute.errors import Unsupported
 from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 
+ADMIN = (
+    "keys", "teams", "users", "budgets", "limits", "prompts", "reviews", "pipelines", "config", "audit-log", "usage",
+    "economics",
+)  # fmt: skip
 PATHS: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/completions"),
     ("POST", "/v1/responses"),
@@ -13,17 +17,32 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/images/generations"),
     ("POST", "/v1/audio/transcriptions"),
     ("POST", "/v1/audio/speech"),
+    ("POST", "/v1/images/edits"),
+    ("POST", "/v1/audio/translations"),
     ("POST", "/v1/files"),
     ("GET", "/v1/files"),
+    ("GET", "/v1/files/{id}"),
+    ("DELETE", "/v1/files/{id}"),
+    ("GET", "/v1/files/{id}/content"),
     ("POST", "/v1/batches"),
     ("GET", "/v1/batches"),
+    ("GET", "/v1/batches/{id}"),
+    ("POST", "/v1/batches/{id}/cancel"),
+    ("GET", "/v1/collections"),
+    ("POST", "/v1/collections"),
+    ("GET", "/v1/collections/{name}"),
+    ("POST", "/v1/collections/{name}"),
+    ("DELETE", "/v1/collections/{name}"),
+    ("POST", "/v1/collections/{name}/documents"),
+    ("POST", "/v1/collections/{name}/search"),
     ("POST", "/v1beta/models/{call}"),
     ("GET", "/v1/reviews/{id}"),
     ("POST", "/v1/feedback"),
     ("POST", "/v1/pipelines/{name}/runs"),
     ("GET", "/v1/runs/{id}"),
-    ("POST", "/admin/keys"),
-    ("GET", "/admin/keys"),
+    ("GET", "/requests/{id}"),
+    *((method, f"/admin/{name}") for name in ADMIN for method in ("GET", "POST")),
+    *((method, f"/admin/{name}/{{id}}") for name in ADMIN for method in ("GET", "PUT", "PATCH", "POST", "DELETE")),
 )
 
 

@@ -10,6 +10,7 @@ from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 from polyroute.stores.figures import Figures
 from polyroute.types.money import format_usd
+from polyroute.types.receipt import Receipt
 
 _HTML = (b"content-type", b"text/html; charset=utf-8")
 _GUARD = [
@@ -26,13 +27,22 @@ _STYLE = (
 )
 _COLUMNS = ("", "calls", "errors", "input tokens", "output tokens", "cost USD", "saved USD", "p50 ms", "p95 ms")
 
+_REQUEST_COLUMNS = (
+    "request", "route", "answered by", "attempts", "why not the primary", "fallback ms", "cost USD", "total ms",
+)  # fmt: skip
+
 
 async def page(exchange: Exchange, services: Services) -> None:
     if not services.strangers_see_figures:
         body = "<p>The gateway is up. Its figures: <code>polyroute savings</code> on this machine.</p>"
     else:
+        services.authenticate(exchange.headers)  # an open door has a guard against foreign pages
         figures = await asyncio.to_thread(services.figures)
-        body = _table("Models", figures.models) + _table("Routes", figures.routes)
+        body = (
+            _table("Models", _COLUMNS, [(row.name, *_cells(row)) for row in figures.models])
+            + _table("Routes", _COLUMNS, [(row.name, *_cells(row)) for row in figures.routes])
+            + _table("Newest requests", _REQUEST_COLUMNS, [_request_cells(receipt) for receipt in figures.recent])
+        )
     note = ""
     if services.simulated:
         note = '<p class="note">Every model here is <b>simulated</b> or replayed: no provider is called.</p>'
@@ -43,13 +53,23 @@ async def page(exchange: Exchange, services: Services) -> None:
     await exchange.reply(200, html.encode(), _GUARD, _HTML)
 
 
-def _table(title: str, rows: list[Figures]) -> str:
-    head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
-    lines = "".join(
-        f"<tr><td>{escape(row.name)}</td>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row)) + "</tr>"
-        for row in rows
-    )
+def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    head = "".join(f"<th>{column}</th>" for column in columns)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<h2>{title}</h2><table><tr>{head}</tr>{lines}</table>"
+
+
+def _request_cells(receipt: Receipt) -> tuple[str, ...]:
+    return (
+        receipt.request_id,
+        receipt.route,
+        receipt.model or receipt.state,
+        str(len(receipt.attempts)),
+        receipt.fallback_reason or "",
+        "" if receipt.fallback_ms is None else f"{receipt.fallback_ms:.1f}",
+        format_usd(receipt.cost_usd),
+        f"{receipt.total_ms:.1f}",
+    )
 
 
 def _cells(row: Figures) -> tuple[str, ...]:

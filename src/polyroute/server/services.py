@@ -12,11 +12,13 @@ from polyroute.state.accounts.accounts import Accounts
 from polyroute.stores.figures import Figures
 from polyroute.telemetry.metrics import Metrics
 from polyroute.types.access import Caller
+from polyroute.types.receipt import Receipt
 
 
 class AllFigures(Struct, frozen=True, kw_only=True):
     models: list[Figures]
     routes: list[Figures]
+    recent: list[Receipt]  # the newest first
 
 
 class Services(Struct, frozen=True, kw_only=True):

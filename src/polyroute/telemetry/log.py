@@ -30,6 +30,8 @@ def _line(receipt: Receipt) -> dict[str, object]:
         "complexity": seen.label if seen else None,
         "score": seen.score if seen else None,
         "reason": receipt.plan_reason,
+        "estimated_cost_per_1k": receipt.estimated_cost_per_1k,
+        "estimated_cost_usd": receipt.estimated_cost_usd,
         "state": receipt.state,
         "answered_by": receipt.model,
         "provider": receipt.provider,

@@ -3,10 +3,14 @@
 Kept receipts leave defaults out, which makes them a third of the size; who asks for one gets it whole.
 """
 
+from decimal import Decimal
+
 import msgspec
 from msgspec.structs import asdict
 
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
+from polyroute.types.money import format_usd
+
+_ENCODER = msgspec.json.Encoder()
 
 
 def to_json(value: object) -> bytes:
@@ -20,4 +24,6 @@ def _whole(value: object) -> object:
         return [_whole(inner) for inner in value]
     if isinstance(value, dict):
         return {name: _whole(inner) for name, inner in value.items()}
+    if isinstance(value, Decimal):
+        return msgspec.Raw(format_usd(value).encode())
     return value

@@ -62,6 +62,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     deployment: Deployment
     input_bound_tokens: int = 0  # no tokenizer counts more
     output_bound_tokens: int = 0  # of each answer, once sent with that cap
+    usd_per_1k: Decimal | None = None  # input tokens, in thousands
     expected_usd: Decimal | None = None
     worst_usd: Decimal | None = None  # both bounds reached
     latency_ms: float | None = None

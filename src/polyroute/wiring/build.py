@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from msgspec import Struct
 
+from polyroute import plugins
 from polyroute.catalog import tasks
 from polyroute.catalog.cards import Catalogue
+from polyroute.catalog.tasks import TaskPack
 from polyroute.config.document import Document
 from polyroute.config.load import Loaded
 from polyroute.config.resolve import deployments
@@ -22,10 +25,9 @@ from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.errors import ConfigError
 from polyroute.gateway import RequestPath
 from polyroute.journey import Parts
-from polyroute.ports import Transport
+from polyroute.ports import Classifier, Transport
 from polyroute.providers.transport import open_transport
 from polyroute.server.services import AllFigures, Services
-from polyroute.stages.classification.heuristic import HeuristicClassifier
 from polyroute.stages.execution.runner import Surroundings
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.ids import RANDOM_BITS, new_id
@@ -41,6 +43,7 @@ from polyroute.wiring import access
 from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
 from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
 
+_RECENT = 20  # requests on the page
 _PRETENDERS = ("simulated", "replay")
 
 
@@ -106,7 +109,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         openai_chat=OpenAIChat(),
         anthropic_messages=AnthropicMessages(),
         transport=foundation.transport,
-        classifier=HeuristicClassifier(tasks=pack),
+        classifier=_classifier(document, pack),
     )
     found = deployments(document, Catalogue())
     book = RouteBook(
@@ -154,6 +157,14 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
     return Built(snapshot=snapshot, services=services, deployments=found, foundation=foundation)
 
 
+def _classifier(document: Document, pack: TaskPack) -> Classifier:
+    """A plug-in is a class that takes the task pack as `tasks` and fulfils the port `Classifier`."""
+    kind = cast(
+        "Callable[..., Classifier]", plugins.find("polyroute.classifiers", document.classifier, path="classifier")
+    )
+    return kind(tasks=pack)
+
+
 def restore_budgets(foundation: Foundation) -> None:
     """Sets what was spent to what the books say; what is held for calls under way stays held."""
     now, accounts = _utc_now(), foundation.accounts
@@ -181,7 +192,7 @@ def database_path(document: Document, folder: Path) -> Path:
 
 def figures(database: Path) -> AllFigures:
     with Books(database) as books:
-        return AllFigures(models=books.by_model(), routes=books.by_route())
+        return AllFigures(models=books.by_model(), routes=books.by_route(), recent=books.recent(_RECENT))
 
 
 def _by_model(found: tuple[Deployment, ...]) -> dict[str, tuple[Deployment, ...]]:

@@ -80,6 +80,7 @@ class Draft:
             saved = saving(answer.usage, cost_usd, self.baseline, self.time.date())
         total_ms = _ms(now_s - self.arrived_s)
         primary, plan = next(iter(attempts), None), self.plan
+        first = plan.steps[0].candidate if plan and plan.steps else None
         fell_back = answer is not None and primary is not None and answer.deployment != primary.deployment
         return Receipt(
             request_id=self.request_id,
@@ -98,6 +99,8 @@ class Draft:
             strategy=plan.strategy if plan else "",
             plan=tuple(step.candidate.deployment.id for step in plan.steps) if plan else (),
             plan_reason=plan.reason if plan else "",
+            estimated_cost_usd=first.expected_usd if first else None,
+            estimated_cost_per_1k=first.usd_per_1k if first else None,
             attempts=tuple(attempts),
             verdicts=answer.verdicts if answer else (),
             fallback_reason=_why(attempts, primary) if fell_back and primary else None,

@@ -14,15 +14,17 @@ _EXPECTED_OUTPUT_TOKENS = 300  # a middling chat answer; only ranks models again
 def candidate(deployment: Deployment, needs: Needs, size: Size, today: date, latency_ms: float | None) -> Candidate:
     price = pricing.price_at(deployment.card, today)
     inputs, outputs = size.upper_bound(deployment.card), _output_bound(deployment, needs)
-    expected = worst = None
+    per_1k = expected = worst = None
     if price is not None:
         usual, most = min(outputs, _EXPECTED_OUTPUT_TOKENS) * needs.choices, outputs * needs.choices
+        per_1k = price.rates.input / 1000
         expected = pricing.expected_cost(needs.input_tokens, usual, price)
         worst = pricing.worst_cost(inputs, most, price, cache_writes=needs.caches, audio="audio" in needs.modalities)
     return Candidate(
         deployment=deployment,
         input_bound_tokens=inputs,
         output_bound_tokens=outputs,
+        usd_per_1k=per_1k,
         expected_usd=expected,
         worst_usd=worst,
         latency_ms=latency_ms,

@@ -2,7 +2,9 @@
 
 import pytest
 
-from polyroute.stages.classification.article import label
+from polyroute.catalog import tasks
+from polyroute.stages.classification.article import ArticleClassifier, label
+from polyroute.types.request import ask
 from polyroute.types.routing import Complexity
 
 
@@ -27,3 +29,9 @@ from polyroute.types.routing import Complexity
 )
 def test_label(query: str, expected: Complexity) -> None:
     assert label(query) == expected
+
+
+def test_the_rule_alone_gives_each_tier_one_score() -> None:
+    classifier = ArticleClassifier(tasks=tasks.load())
+    seen = [classifier.classify(ask("r", query)) for query in ("yes or no?", "Summarize it", "Compare them")]
+    assert [(found.label, found.score) for found in seen] == [("simple", 0.165), ("moderate", 0.5), ("complex", 0.835)]
