@@ -596,7 +596,7 @@ class Document(Settings, frozen=True):
         dict[str, str | Model], about("Models by the name that routes use; short form `provider/model`.")
     ] = field(default_factory=dict)
     routes: Annotated[dict[str, Route], about("Routes by the name that callers send.")] = field(default_factory=dict)
-    keys: Annotated[tuple[Key, ...], about("Declared keys; others are made by the admin API.")] = ()
+    keys: Annotated[tuple[Key, ...], about("The callers' keys.")] = ()
     limits: Annotated[Limits, about("What every user and team may use.")] = Limits()
     tasks: Annotated[str | None, about("File of the task policy pack; else the one that is shipped.")] = None
     classifier: Annotated[
