@@ -119,6 +119,8 @@ def _row(mode: Mode, own: Sequence[Sample], beside: Mapping[tuple[str, int], Sam
 def _judge(mode: Mode, own: Sequence[Sample], times_nginx: Spread, p50_added: Spread) -> str:
     if not all(sample.sound for sample in own):
         return "void: errors, or answers without an upstream call"
+    if any(sample.unbalanced for sample in own):
+        return "void: the books do not balance"
     found = []
     if mode.cpu_goal is not None:
         found.append(f"{mode.cpu_goal:g} x nginx: {verdict(times_nginx, mode.cpu_goal)}")

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.books import findings
 from bench.figures import cpu_spent_s, is_sound
 from bench.processes import BenchError, get
 from bench.traffic import PATHS, bodies, headers
@@ -50,6 +51,7 @@ class Sample:
     p99_ms: float
     pss_mb: float
     sound: bool
+    unbalanced: str | None  # what the gateway's own check of its books found after the pass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +82,8 @@ def measure(
                     file=sys.stderr,
                     flush=True,
                 )
+                if sample.unbalanced:
+                    print(f"the books do not balance: {sample.unbalanced}", file=sys.stderr, flush=True)
     return samples
 
 
@@ -102,8 +106,9 @@ def _pass(mode: Mode, variant: Variant, upstream: int, number: int, seconds: int
         per_second=load.requests / load.seconds,
         p50_ms=load.p50_ms,
         p99_ms=load.p99_ms,
-        pss_mb=variant.child.pss_mb(),
+        pss_mb=variant.child.memory().pss_mb,
         sound=is_sound(requests=load.requests, errors=load.errors, forwarded=forwarded, connections=mode.connections),
+        unbalanced=findings(folder) if variant.keeps_books else None,
     )
 
 

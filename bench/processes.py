@@ -58,6 +58,14 @@ def _ask(port: int, method: str, path: str, body: bytes | None, headers: Mapping
         connection.close()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """Of a process tree, in megabytes of 10^6 bytes: resident, and with shared pages counted once (proportional)."""
+
+    rss_mb: float
+    pss_mb: float
+
+
 class Child:
     """One started command and its descendants, ended when the `with` block is left."""
 
@@ -126,28 +134,33 @@ class Child:
                 continue
         return seconds
 
-    def pss_mb(self) -> float:
-        """Proportional memory of the tree, in megabytes of 10^6 bytes."""
-        kilobytes = 0
+    def memory(self) -> Memory:
+        kilobytes = {"Rss:": 0, "Pss:": 0}
         for pid in self._tree():
             try:
                 rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             except OSError:  # the process ended between the listing and the reading
                 continue
-            kilobytes += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-        return kilobytes * 1024 / 1e6
+            for name, _, rest in (line.partition(" ") for line in rollup.splitlines()):
+                if name in kilobytes:
+                    kilobytes[name] += int(rest.split()[0])
+        return Memory(rss_mb=kilobytes["Rss:"] * 1024 / 1e6, pss_mb=kilobytes["Pss:"] * 1024 / 1e6)
+
+    def descriptors(self) -> int:
+        """Open files and sockets of the tree."""
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self._tree())
 
     def log_tail(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
 
-    def end(self, first: signal.Signals, *, grace_s: float = 8.0) -> None:
-        """Asks the process to stop with `first`; whatever of its session is left after that is killed."""
+    def end(self, first: signal.Signals, *, grace_s: float = 8.0) -> int:
+        """Asks the process to stop with `first`; whatever of its session is left after that is killed. Its status."""
         if self._process.poll() is None:
             self._process.send_signal(first)
             self.is_over(within_s=grace_s)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        return self._process.wait()
 
     def _tree(self) -> list[int]:
         children: dict[int, list[int]] = {}

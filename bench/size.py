@@ -81,7 +81,7 @@ def _start() -> tuple[float, float]:
         door = gateway_doors(start_gateway(stack, folder, direct.child.port))[0]
         seconds = door.await_answer()
         door.child.is_over(within_s=1.0)
-        return seconds, door.child.pss_mb()
+        return seconds, door.child.memory().pss_mb
 
 
 def _closure(name: str) -> dict[str, Distribution]:

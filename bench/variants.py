@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ GATEWAY = Path(sys.executable).with_name("polyroute")
 SHAPES = ("", "-d60", "-g5", "-d60-g5", "-n1-g5")
 """How the upstream behaves, said in the model's name (see upstream.c): instant, 60 ms late, chunks 5 ms apart."""
 
-UPSTREAM_KEY = "sk-upstream-000000000000000"
+DOCUMENT = "polyroute.yaml"
+SECRETS = {"BENCH_KEY": KEY, "BENCH_UPSTREAM_KEY": "sk-upstream-000000000000000"}
+"""The environment that the document names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +36,7 @@ class Variant:
     child: Child
     door: Door
     model: str
+    keeps_books: bool = False
 
     def await_answer(self) -> float:
         body = bodies(self.door, self.model, stream=False, count=1)[0]
@@ -69,23 +73,31 @@ def start_nginx(stack: ExitStack, folder: Path, upstream: int) -> Variant:
     return hop
 
 
-def start_gateway(stack: ExitStack, folder: Path, upstream: int, *, prefix: tuple[str, ...] = ()) -> Child:
+def start_gateway(
+    stack: ExitStack,
+    folder: Path,
+    upstream: int,
+    *,
+    prefix: tuple[str, ...] = (),
+    shapes: Iterable[str] = SHAPES,
+) -> Child:
     """Starts `polyroute serve` without waiting for it; `prefix` is an interpreter with options, such as a profiler."""
     if not GATEWAY.exists():
         raise BenchError(f"no `{GATEWAY.name}` beside this Python: install the project into this environment first")
-    port, document = free_port(), folder / "polyroute.yaml"
-    document.write_text(gateway_document(upstream))
+    port, document = free_port(), folder / DOCUMENT
+    document.write_text(gateway_document(upstream, shapes))
     command = [*prefix, str(GATEWAY), "serve", "-c", str(document), "--port", str(port)]
-    environment = CACHED_BYTECODE | {"BENCH_KEY": KEY, "BENCH_UPSTREAM_KEY": UPSTREAM_KEY}
-    return stack.enter_context(Child("gateway", command, port=port, folder=folder, environment=environment))
+    return stack.enter_context(
+        Child("gateway", command, port=port, folder=folder, environment=CACHED_BYTECODE | SECRETS)
+    )
 
 
 def gateway_doors(child: Child) -> tuple[Variant, ...]:
     """The gateway's variants: OpenAI to OpenAI, Anthropic to Anthropic, and OpenAI translated to Anthropic."""
     return (
-        Variant(name="gateway", child=child, door="chat", model="bench"),
-        Variant(name="messages", child=child, door="messages", model="bench-messages"),
-        Variant(name="translated", child=child, door="chat", model="bench-messages"),
+        Variant(name="gateway", child=child, door="chat", model="bench", keeps_books=True),
+        Variant(name="messages", child=child, door="messages", model="bench-messages", keeps_books=True),
+        Variant(name="translated", child=child, door="chat", model="bench-messages", keeps_books=True),
     )
 
 
@@ -97,7 +109,7 @@ def refuse_an_open_door(variant: Variant) -> None:
         raise BenchError(f"{variant.name} answered {status} to a wrong key: not a fair figure")
 
 
-def gateway_document(upstream: int) -> str:
+def gateway_document(upstream: int, shapes: Iterable[str] = SHAPES) -> str:
     """The document that the gateway is measured under."""
     head = f"""\
 server: {{host: 127.0.0.1, workers: 1, auth: keys}}
@@ -108,7 +120,8 @@ providers:
 keys: [{{name: bench, key: {{env: BENCH_KEY}}, team: bench, user: bench}}]
 limits: {{per_user_per_minute: 100000000, per_team_daily_usd: 1000000}}
 """
-    return head + "models:\n" + "".join(map(_models, SHAPES)) + "routes:\n" + "".join(map(_routes, SHAPES))
+    shapes = list(shapes)
+    return head + "models:\n" + "".join(map(_models, shapes)) + "routes:\n" + "".join(map(_routes, shapes))
 
 
 def _models(shape: str) -> str:
