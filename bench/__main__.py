@@ -1,4 +1,4 @@
-"""`python -m bench [all|path|stream|size|pieces]`: measures and prints Markdown; `--record` keeps it in RESULTS.md."""
+"""`python -m bench [PART]`: measures one part, or all but the soak, and prints Markdown; `--record` keeps it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.hops import path, stream
+from bench.mix import MIXES
 from bench.pieces import pieces
 from bench.processes import BenchError, machine
 from bench.report import Circumstances, Section, put_section, render
 from bench.size import size
+from bench.soak import soak
 from bench.variants import HERE
 
 RESULTS = HERE / "RESULTS.md"
@@ -33,8 +35,9 @@ def main() -> int:
         "stream": lambda: stream(rounds=options.rounds, seconds=options.seconds),
         "size": size,
         "pieces": pieces,
+        "soak": lambda: soak(minutes=options.minutes, mix=options.mix),
     }
-    chosen = list(parts) if options.part == "all" else [options.part]
+    chosen = [name for name in parts if name != "soak"] if options.part == "all" else [options.part]
     figures: dict[str, object] = {}
     try:
         for name in chosen:
@@ -83,14 +86,16 @@ def _leave(*_: object) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("part", nargs="?", default="all", choices=("all", "path", "stream", "size", "pieces"))
+    parser.add_argument("part", nargs="?", default="all", choices=("all", "path", "stream", "size", "pieces", "soak"))
+    parser.add_argument("mix", nargs="?", default="mixed", choices=tuple(MIXES), help="what is asked (soak)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all variants (path, stream); default 3")
     parser.add_argument("--seconds", type=int, default=4, help="length of one pass (path, stream); default 4")
+    parser.add_argument("--minutes", type=float, default=2.0, help="how long the load lasts (soak); default 2")
     parser.add_argument("--record", action="store_true", help="update the sections of bench/RESULTS.md")
     parser.add_argument("--json", metavar="FILE", help="write every round's figures to FILE")
     options = parser.parse_args()
-    if options.rounds < 1 or options.seconds < 1:
-        parser.error("--rounds and --seconds must be at least 1")
+    if options.rounds < 1 or options.seconds < 1 or options.minutes < 0.2:
+        parser.error("--rounds and --seconds must be at least 1, --minutes at least 0.2")
     return options
 
 

@@ -41,6 +41,34 @@ def cpu_spent_s(before: Mapping[int, float], after: Mapping[int, float]) -> floa
     return sum(seconds - before.get(thread, 0.0) for thread, seconds in after.items())
 
 
+def slope(points: Sequence[tuple[float, float]]) -> Spread:
+    """Theil-Sen: the median of the slopes between all pairs, with the bounds of its 95 % confidence interval.
+
+    Source: P. K. Sen, "Estimates of the Regression Coefficient Based on Kendall's Tau", JASA 63 (1968). It takes the
+    points for independent; readings of one process are not quite, so that the interval is somewhat too narrow.
+    Raises statistics.StatisticsError where no two points differ in x.
+    """
+    n = len(points)
+    slopes = sorted(
+        (y - earlier_y) / (x - earlier_x)
+        for index, (x, y) in enumerate(points)
+        for earlier_x, earlier_y in points[:index]
+        if x != earlier_x
+    )
+    median = statistics.median(slopes)
+    within = 1.96 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    low = max(0, math.floor((len(slopes) - within) / 2))
+    high = min(len(slopes) - 1, math.ceil((len(slopes) + within) / 2))
+    return Spread(median=median, low=slopes[low], high=slopes[high])
+
+
+def growth_verdict(growth: Spread, goal: float) -> str:
+    """Whether a slope, of which `low` to `high` is the confidence interval, is below the goal."""
+    if growth.high <= goal:
+        return "met"
+    return "not met" if growth.low > goal else "undecided: run longer"
+
+
 def verdict(measured: Spread, goal: float) -> str:
     """Whether the median keeps to the goal; said when single rounds disagree with it."""
     word = "met" if measured.median <= goal else "not met"

@@ -1,7 +1,7 @@
 """The bench's arithmetic."""
 
 import pytest
-from bench.figures import Spread, cpu_spent_s, is_sound, percentile, spread, verdict
+from bench.figures import Spread, cpu_spent_s, growth_verdict, is_sound, percentile, slope, spread, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,3 +69,35 @@ def test_a_pass_is_believed_only_if_each_answer_cost_one_call(
     requests: int, errors: int, forwarded: int, sound: bool
 ) -> None:
     assert is_sound(requests=requests, errors=errors, forwarded=forwarded, connections=16) is sound
+
+
+@given(st.integers(-50, 50), st.integers(-1000, 1000), st.integers(3, 30))
+def test_the_slope_of_a_line_is_the_lines(rise: int, offset: int, count: int) -> None:
+    points = [(float(x), float(offset + rise * x)) for x in range(count)]
+    assert slope(points) == Spread(median=rise, low=rise, high=rise)
+
+
+def test_a_few_wild_readings_do_not_move_the_slope() -> None:
+    points = [(float(x), 100.0 + 0.5 * x) for x in range(30)]
+    points[4] = (4.0, 900.0)
+    points[20] = (20.0, 0.0)
+    found = slope(points)
+    assert found.median == pytest.approx(0.5)
+    assert found.low <= 0.5 <= found.high
+
+
+def test_readings_that_go_up_and_down_have_a_slope_that_may_be_none() -> None:
+    found = slope([(float(x), float(x % 2)) for x in range(20)])
+    assert found.low <= 0 <= found.high
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        pytest.param(-1.0, 2.0, "met", id="the whole interval keeps to it"),
+        pytest.param(2.5, 4.0, "not met", id="the whole interval is over it"),
+        pytest.param(1.0, 3.0, "undecided: run longer", id="the goal lies within the interval"),
+    ],
+)
+def test_growth_against_a_goal_of_two(low: float, high: float, expected: str) -> None:
+    assert growth_verdict(Spread(median=(low + high) / 2, low=low, high=high), 2.0) == expected
