@@ -79,6 +79,9 @@ class StrictProtocol(asyncio.Protocol):
             cycle.message_event.set()
             if self._task is not None:
                 self._task.cancel()
+        # Parser and connection hold each other; without this each lost one waits for the collector.
+        del self._parser
+        self._task = None
 
     def eof_received(self) -> None:
         """A caller that closes its side has left; asyncio closes ours."""
@@ -190,7 +193,7 @@ class StrictProtocol(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._unread_bytes = 0
-        if self._parser.should_upgrade() or self._transport.is_closing():
+        if self._transport.is_closing() or self._parser.should_upgrade():
             return
         cycle = self._cycle
         if cycle is None or cycle.response_complete:

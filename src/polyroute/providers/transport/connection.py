@@ -383,6 +383,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._owner.gone(self)
+        del self._parser  # it holds the connection as the connection holds it
 
     # ── httptools ─────────────────────────────────────────────────────────────────────────────────────
 

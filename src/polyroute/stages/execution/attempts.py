@@ -70,7 +70,7 @@ class AttemptLog:
             usage = self._counted(trial, heard)
         self._note(trial, "failed", heard, usage, error=error)
         self.outcomes += (Outcome(step=trial.step, remedy=error.remedy, retry_after_s=error.retry_after_s),)
-        self.last_error = error
+        self.last_error = error.with_traceback(None)  # its frames hold this log, and would keep both
 
     def abandoned(self, trial: Trial, cause: BaseException, heard: Heard = NOTHING) -> None:
         """The caller left, or something broke. The provider may bill what it had read and written until then."""
