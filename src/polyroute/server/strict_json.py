@@ -49,9 +49,11 @@ def _count_keys(value: dict[str, object]) -> int:
 
 def _count_key_ends(raw: bytes) -> int:
     """Quotes before colons, escaped ones left out; -1 where spacing or escapes make the count unsure."""
-    if b'" :' in raw or b'"\t:' in raw or b'"\n:' in raw or b'"\r:' in raw or b'\\\\"' in raw:
+    if b'" :' in raw or b'"\t:' in raw or b'"\n:' in raw or b'"\r:' in raw:
         return -1
-    return raw.count(b'":') - raw.count(b'\\":')
+    if b"\\" not in raw:
+        return raw.count(b'":')
+    return -1 if b'\\\\"' in raw else raw.count(b'":') - raw.count(b'\\":')
 
 
 def _refuse_duplicates(raw: bytes) -> None:
