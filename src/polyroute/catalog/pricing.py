@@ -8,7 +8,7 @@ Tiers price the whole request, not the part above them: OpenAI, Anthropic and Go
 
 from collections.abc import Sequence
 from datetime import date
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -19,7 +19,6 @@ from polyroute.types.response import Usage
 FREE = Rates(input=ZERO_USD, output=ZERO_USD)
 
 _PER_MILLION = Decimal("0.000001")
-_RATE = Decimal("0.000001")  # a rate worked out from something else keeps six decimals
 
 
 def price_at(card: ModelCard, when: date) -> Price | None:
@@ -90,15 +89,6 @@ def worst_cost(
         amount = longest * _dearest_input(rates, cache_writes=cache_writes, audio=audio)
         worst = max(worst, amount + max_output_tokens * _dearest_output(rates, audio=audio))
     return round_usd_up(worst * _PER_MILLION + (price.per_request_usd or ZERO_USD))
-
-
-def hosted_rates(gpu_hour_usd: Decimal, tokens_per_hour: int) -> Rates:
-    """Rates of a model on hardware of one's own: the hour's price over the tokens it really makes, rounded up.
-
-    `tokens_per_hour` is what the machine does at its usual load, idle time included: never zero marginal cost.
-    """
-    rate = (gpu_hour_usd / tokens_per_hour * 1_000_000).quantize(_RATE, ROUND_UP)
-    return Rates(input=rate, output=rate)
 
 
 class Share(Struct, frozen=True, kw_only=True):

@@ -192,11 +192,6 @@ def test_is_free(price: Price, expected: bool) -> None:
     assert pricing.is_free(price) is expected
 
 
-def test_hardware_of_ones_own_costs_its_hour_over_its_tokens() -> None:
-    found = pricing.hosted_rates(Decimal("2.40"), 9_000_000)
-    assert found.input == found.output == Decimal("0.266667")
-
-
 def mix(*shares: tuple[str, str | None]) -> list[pricing.Share]:
     return [
         pricing.Share(weight=Decimal(weight), usd_per_million=None if usd is None else Decimal(usd))
