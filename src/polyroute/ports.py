@@ -11,7 +11,7 @@ from msgspec import Struct
 from polyroute.errors import ProviderError, Remedy
 from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
-from polyroute.types.request import Request
+from polyroute.types.request import Operation, Request
 from polyroute.types.response import Chunk, Ended, Reply, Response
 from polyroute.types.routing import DEFAULT_THRESHOLDS, Candidate, Classification, Thresholds, Verdict
 
@@ -57,6 +57,8 @@ class Dialect(Protocol):
     """A wire format, both as a door and as an upstream. Pure: no I/O, safe to share."""
 
     name: str
+    operation: Operation
+    stream_type: str  # media type of a streamed answer
 
     def parse_request(self, body: dict[str, object], headers: Mapping[str, str]) -> Request:
         """Door: a checked canonical request, the body kept in `wire`. Raises InvalidRequest naming the field."""

@@ -84,7 +84,7 @@ async def speaking(dialect: Dialect, transport_name: TransportName) -> AsyncIter
     upstream.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     provider: HttpProvider
     if dialect is CHAT:
-        provider = OpenAI(dialect=CHAT, transport=transport, base_url=f"{upstream.url}/v1")
+        provider = OpenAI(dialects=(CHAT,), transport=transport, base_url=f"{upstream.url}/v1")
     else:
         provider = Anthropic(dialect=MESSAGES, transport=transport, base_url=upstream.url)
     try:
@@ -243,7 +243,7 @@ async def test_a_damaged_answer_is_an_answer_or_a_provider_error(api: str) -> No
         else:
             said = Said(case["status"], json.dumps(damaged(case.get("response_body"), chance)).encode())
         provider = HttpProvider(
-            dialect=dialect, transport=said, base_url="http://upstream.example", credentials={}, headers={}
+            dialects=(dialect,), transport=said, base_url="http://upstream.example", credentials={}, headers={}
         )
         for door in (dialect.name, "python"):
             request = asked_through(door, stream=is_stream) or ask("any", "Name three rivers.")

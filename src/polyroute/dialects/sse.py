@@ -5,6 +5,7 @@ Source: WHATWG HTML, section 9.2 "Server-sent events". Line ends may be LF, CRLF
 
 from polyroute.errors import MalformedReply
 
+MEDIA_TYPE = "text/event-stream; charset=utf-8"
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 _BLANK_LINES = (b"\r\n\r\n", b"\n\n", b"\r\r")
 

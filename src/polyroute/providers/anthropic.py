@@ -37,7 +37,7 @@ class Anthropic(HttpProvider):
             key = api_key.reveal()
             credentials[name] = f"Bearer {key}" if name == "authorization" else key
         super().__init__(
-            dialect=dialect,
+            dialects=(dialect,),
             transport=transport,
             base_url=(base_url or BASE_URL).rstrip("/").removesuffix("/v1"),  # the dialect's paths begin with it
             credentials=credentials,
@@ -48,4 +48,4 @@ class Anthropic(HttpProvider):
     async def count_tokens(self, request: Request, target: Deployment, deadlines: Deadlines) -> int:
         """How many input tokens `request` is for `target`'s model. Raises ProviderError."""
         wire = self._counting.render_count_request(request, target)
-        return self._counting.parse_count(await self._body(wire, target, deadlines))
+        return self._counting.parse_count(await self._body(self._counting, wire, target, deadlines))

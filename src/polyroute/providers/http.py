@@ -6,7 +6,7 @@ business, how bytes travel is the transport's, what to do about a failure is the
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -42,19 +42,21 @@ class SealedHeaders(dict[str, str]):
 
 
 class HttpProvider:
-    """Fulfils the port `Provider` for one base address and one dialect."""
+    """Fulfils the port `Provider` for one base address, in every dialect it is called in."""
 
     def __init__(
         self,
         *,
-        dialect: Dialect,
+        dialects: Sequence[Dialect],
         transport: Transport,
         base_url: str,
         credentials: Mapping[str, str],
         headers: Mapping[str, Secret],
         utc_s: Callable[[], float] = time.time,
     ) -> None:
-        """`base_url` may hold a query and `{model}`, for which the deployment's upstream model is put.
+        """A request goes out in the dialect it came in, where that is one of `dialects`; else in the first of its kind.
+
+        `base_url` may hold a query and `{model}`, for which the deployment's upstream model is put.
 
         Raises ValueError, with the reason, for an address or a header that cannot be sent.
         """
@@ -71,7 +73,8 @@ class HttpProvider:
         self._stream_headers = SealedHeaders({"accept": "text/event-stream", **fixed})
         secrets = [value.removeprefix("Bearer ") for value in (*credentials.values(), *given.values())]
         self._secrets = tuple(value.encode() for value in secrets if len(value) >= _SECRET_FROM)
-        self._dialect = dialect
+        self._by_name = {dialect.name: dialect for dialect in dialects}
+        self._by_operation = {dialect.operation: dialect for dialect in reversed(dialects)}
         self._transport = transport
         self._utc_s = utc_s
 
@@ -79,16 +82,17 @@ class HttpProvider:
         return f"<{type(self).__name__} at {self._host}>"
 
     def obstacles(self, request: Request, target: Deployment) -> tuple[str, ...]:
-        return self._dialect.obstacles(request)
+        dialect = self._spoken(request)
+        return (f"it takes no {request.operation} requests",) if dialect is None else dialect.obstacles(request)
 
     async def complete(
         self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
     ) -> Reply:
-        dialect = self._dialect
+        dialect = self._dialect_for(request)
         if request.stream:
             request = without_stream(request)
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
-        body = await self._body(wire, target, deadlines)
+        body = await self._body(dialect, wire, target, deadlines)
         if request.wire is not None and request.wire.dialect == dialect.name:
             seen = dialect.skim_response(body)
             return Reply(usage=seen.usage, model=seen.model, stop=seen.stop, wire=body, dropped=wire.dropped)
@@ -104,18 +108,18 @@ class HttpProvider:
     async def stream(
         self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
     ) -> AsyncGenerator[Chunk, None]:
-        dialect = self._dialect
+        dialect = self._dialect_for(request)
         if not request.stream:
             request = _with_stream(request)
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
         is_same = request.wire is not None and request.wire.dialect == dialect.name
         reader = dialect.open_reader(same_dialect=is_same)
-        reply = await self._send(wire, target, deadlines, self._stream_headers)
+        reply = await self._send(dialect, wire, target, deadlines, self._stream_headers)
         body, is_first = reply.chunks(), True
         try:
             async for data in body:
                 if is_first and data.lstrip()[:1] == b"{":  # no event begins so
-                    raise await self._not_a_stream(data, body)
+                    raise await self._not_a_stream(dialect, data, body)
                 is_first = False
                 for chunk in reader.feed(data):
                     if type(chunk) is Ended:
@@ -132,36 +136,47 @@ class HttpProvider:
     async def aclose(self) -> None:
         """The transport is shared, and closed by whoever opened it."""
 
-    async def _body(self, wire: WireRequest, target: Deployment, deadlines: Deadlines) -> bytes:
-        reply = await self._send(wire, target, deadlines, self._whole_headers)
+    def _spoken(self, request: Request) -> Dialect | None:
+        own = self._by_name.get(request.wire.dialect) if request.wire is not None else None
+        return own or self._by_operation.get(request.operation)
+
+    def _dialect_for(self, request: Request) -> Dialect:
+        dialect = self._spoken(request)
+        assert dialect is not None  # matching left this deployment out otherwise
+        return dialect
+
+    async def _body(self, dialect: Dialect, wire: WireRequest, target: Deployment, deadlines: Deadlines) -> bytes:
+        reply = await self._send(dialect, wire, target, deadlines, self._whole_headers)
         try:
             return await reply.read()
         finally:
             reply.close()
 
     async def _send(
-        self, wire: WireRequest, target: Deployment, deadlines: Deadlines, headers: SealedHeaders
+        self, dialect: Dialect, wire: WireRequest, target: Deployment, deadlines: Deadlines, headers: SealedHeaders
     ) -> UpstreamReply:
         """An answer of 2xx. Raises a ProviderError for any other."""
         root, query = self._root, self._query
         if self._is_per_model:
             model = escape(target.upstream_model)
             root, query = root.replace("{model}", model), query.replace("{model}", model)
+        if query and "?" in wire.path:
+            query = f"&{query[1:]}"
         if wire.headers:
             headers = SealedHeaders({**wire.headers, **headers})
         reply = await self._transport.post(f"{root}{wire.path}{query}", wire.body, headers, deadlines)
         if reply.status >= 400:
-            raise await self._failure(reply)
+            raise await self._failure(dialect, reply)
         return reply
 
-    async def _failure(self, reply: UpstreamReply) -> ProviderError:
+    async def _failure(self, dialect: Dialect, reply: UpstreamReply) -> ProviderError:
         wait_s = retry_after_s(reply.headers, self._utc_s())
-        return self._dialect.classify_error(reply.status, self._scrubbed(await _read_some(reply.chunks())), wait_s)
+        return dialect.classify_error(reply.status, self._scrubbed(await _read_some(reply.chunks())), wait_s)
 
-    async def _not_a_stream(self, first: bytes, rest: AsyncGenerator[bytes, None]) -> ProviderError:
+    async def _not_a_stream(self, dialect: Dialect, first: bytes, rest: AsyncGenerator[bytes, None]) -> ProviderError:
         """The failure of a stream that is one JSON answer: often an error under a status of 200."""
         try:
-            self._dialect.parse_response(self._scrubbed(first + await _read_some(rest)))
+            dialect.parse_response(self._scrubbed(first + await _read_some(rest)))
         except ProviderError as exc:
             return exc
         return MalformedReply("the provider answered whole where a stream was asked for")

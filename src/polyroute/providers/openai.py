@@ -4,7 +4,7 @@ What differs between them is data: the address (with a query, and `{model}` wher
 path), the header that carries the key, further headers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from polyroute.ports import Dialect, Transport
 from polyroute.providers.http import HttpProvider, Secret
@@ -20,7 +20,7 @@ class OpenAI(HttpProvider):
     def __init__(
         self,
         *,
-        dialect: Dialect,
+        dialects: Sequence[Dialect],
         transport: Transport,
         base_url: str | None = None,
         api_key: Secret | None = None,
@@ -35,7 +35,7 @@ class OpenAI(HttpProvider):
             key = api_key.reveal()
             credentials[name] = f"Bearer {key}" if name == "authorization" else key
         super().__init__(
-            dialect=dialect, transport=transport, base_url=base_url, credentials=credentials, headers=headers or {}
+            dialects=dialects, transport=transport, base_url=base_url, credentials=credentials, headers=headers or {}
         )
 
 

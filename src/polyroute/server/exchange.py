@@ -19,7 +19,6 @@ LINGER_S = 5.0
 LINGER_BYTES = 256_000_000
 
 JSON = (b"content-type", b"application/json")
-EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 
 
 class CallerLeft(Exception):
@@ -102,9 +101,9 @@ class Exchange:
         await self._discard_rest()
         await self._send({"type": "http.response.body"})
 
-    async def start_events(self, headers: Headers) -> None:
+    async def start_events(self, media_type: str, headers: Headers) -> None:
         self.started = True
-        fixed = [EVENTS, (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        fixed = [(b"content-type", media_type.encode()), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
         await self._send({"type": "http.response.start", "status": 200, "headers": [*fixed, *headers]})
 
     async def send_events(self, data: bytes) -> None:

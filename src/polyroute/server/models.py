@@ -82,7 +82,7 @@ async def _stream(exchange: Exchange, services: Services, dialect: Dialect, requ
     live = await services.path.stream(request, exchange.caller, entry)
     writer, chunks = dialect.open_writer(request), live.chunks()
     try:
-        await exchange.start_events(answer_headers(exchange, services, live.receipt, final=False))
+        await exchange.start_events(dialect.stream_type, answer_headers(exchange, services, live.receipt, final=False))
         async for chunk in chunks:
             if isinstance(chunk, Ended):
                 await exchange.end_events(writer.end(chunk, report(live.receipt)))

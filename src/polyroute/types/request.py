@@ -58,9 +58,13 @@ class Wire(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = field(default_factory=dict)  # dialect headers only (anthropic-beta)
 
 
+Operation = Literal["chat", "embeddings", "moderation", "rerank", "image", "transcription", "speech"]
+
+
 class Request(Struct, frozen=True, kw_only=True):
     model: str  # as asked: a route, a model or provider/model
     messages: tuple[Message, ...]
+    operation: Operation = "chat"  # what is asked of the model; `messages` then hold its input
     tools: tuple[Tool | ProviderTool, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None

@@ -20,8 +20,6 @@ from polyroute.config.document import Document
 from polyroute.config.load import Loaded
 from polyroute.config.resolve import deployments
 from polyroute.config.snapshot import Snapshot
-from polyroute.dialects.anthropic_messages import AnthropicMessages
-from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.errors import ConfigError
 from polyroute.gateway import RequestPath
 from polyroute.journey import Parts
@@ -40,6 +38,7 @@ from polyroute.telemetry.tiers import TierWatch
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt
 from polyroute.wiring import access
+from polyroute.wiring.dialects import DIALECTS
 from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
 from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
 
@@ -106,8 +105,6 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
     workshop = Workshop(
         document=document,
         folder=loaded.folder,
-        openai_chat=OpenAIChat(),
-        anthropic_messages=AnthropicMessages(),
         transport=foundation.transport,
         classifier=_classifier(document, pack),
     )
@@ -121,7 +118,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
     parts = Parts(
         routes=book.routes(),
         classifier=workshop.classifier,
-        dialects=workshop.dialects,
+        dialects=DIALECTS,
         around=Surroundings(
             providers=build_providers(workshop), monotonic=time.monotonic, sleep=asyncio.sleep, jitter=random.random
         ),
@@ -137,7 +134,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
     is_open = document.server.auth == "open"
     services = Services(
         path=RequestPath(parts),
-        dialects=workshop.dialects,
+        dialects=DIALECTS,
         authenticate=access.authenticator(document, env),
         ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),
         accounts=foundation.accounts,

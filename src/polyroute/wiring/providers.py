@@ -11,16 +11,15 @@ from msgspec.structs import asdict
 from polyroute.config import document as settings
 from polyroute.config.document import Document
 from polyroute.config.resolve import simulations
-from polyroute.dialects.anthropic_messages import AnthropicMessages
-from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.errors import ConfigError, MalformedReply, Problem
-from polyroute.ports import Classifier, Dialect, Provider, Transport
+from polyroute.ports import Classifier, Provider, Transport
 from polyroute.providers.anthropic import Anthropic
 from polyroute.providers.logic import Fetch, LogicProvider, Lookup, Rule, Service
 from polyroute.providers.openai import OpenAI
 from polyroute.providers.replay import Replay
 from polyroute.providers.simulated import Simulated, SimulatedModel
 from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
+from polyroute.wiring import dialects
 from polyroute.wiring.routes import LOGIC, logic_model
 
 _FREE = Price(rates=Rates(input=Decimal(0), output=Decimal(0)), source="no model is called")
@@ -31,14 +30,8 @@ class Workshop(Struct, frozen=True, kw_only=True):
 
     document: Document
     folder: Path  # the document's relative paths start here
-    openai_chat: OpenAIChat
-    anthropic_messages: AnthropicMessages
     transport: Transport
     classifier: Classifier
-
-    @property
-    def dialects(self) -> dict[str, Dialect]:
-        return {self.openai_chat.name: self.openai_chat, self.anthropic_messages.name: self.anthropic_messages}
 
 
 def build_providers(shop: Workshop) -> dict[str, Provider]:
@@ -90,7 +83,7 @@ def _logic_routes(document: Document) -> list[tuple[str, settings.Logic]]:
 
 def _openai(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
     return OpenAI(
-        dialect=shop.openai_chat,
+        dialects=dialects.OPENAI_SHAPED,
         transport=shop.transport,
         base_url=provider.base_url,
         api_key=provider.api_key,
@@ -101,7 +94,7 @@ def _openai(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
 
 def _anthropic(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
     return Anthropic(
-        dialect=shop.anthropic_messages,
+        dialect=dialects.ANTHROPIC_MESSAGES,
         transport=shop.transport,
         base_url=provider.base_url,
         api_key=provider.api_key,

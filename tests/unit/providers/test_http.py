@@ -90,7 +90,7 @@ class Transport:
 
 def provider(transport: Transport, base_url: str = "https://api.example/v1", **headers: str) -> HttpProvider:
     return HttpProvider(
-        dialect=DIALECT,
+        dialects=(DIALECT,),
         transport=transport,
         base_url=base_url,
         credentials={"authorization": "Bearer key-0123456789"},

@@ -70,7 +70,7 @@ async def test_the_key_goes_where_the_address_wants_it(
 ) -> None:
     transport = Unplugged()
     provider = OpenAI(
-        dialect=OpenAIChat(), transport=transport, base_url=base_url, api_key=Secret(), auth_header=auth_header
+        dialects=(OpenAIChat(),), transport=transport, base_url=base_url, api_key=Secret(), auth_header=auth_header
     )
     with pytest.raises(Unreachable):
         await provider.complete(ask("any", "x"), a_deployment("gpt-4o"), Deadlines(), None)
@@ -81,7 +81,7 @@ async def test_the_key_goes_where_the_address_wants_it(
 
 async def test_a_server_without_keys_gets_none() -> None:
     transport = Unplugged()
-    provider = OpenAI(dialect=OpenAIChat(), transport=transport, base_url="http://127.0.0.1:11434/v1")
+    provider = OpenAI(dialects=(OpenAIChat(),), transport=transport, base_url="http://127.0.0.1:11434/v1")
     with pytest.raises(Unreachable):
         await provider.complete(ask("any", "x"), a_deployment("llama"), Deadlines(), None)
     assert "authorization" not in transport.headers

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from polyroute.dialects import sse
 from polyroute.dialects.anthropic_messages.answers import parse_response, skim_response, write_response
 from polyroute.dialects.anthropic_messages.count import (
     parse_count,
@@ -22,12 +23,14 @@ from polyroute.dialects.anthropic_messages.write_stream import EventWriter
 from polyroute.errors import ProviderError
 from polyroute.ports import StreamReader, StreamWriter, WireRequest
 from polyroute.types.cards import Deployment
-from polyroute.types.request import Request
+from polyroute.types.request import Operation, Request
 from polyroute.types.response import Reply, Response
 
 
 class AnthropicMessages:
     name = NAME
+    operation: Operation = "chat"
+    stream_type = sse.MEDIA_TYPE
 
     def parse_request(self, body: dict[str, object], headers: Mapping[str, str]) -> Request:
         return parse_request(body, headers)

@@ -6,6 +6,7 @@ Mistral, DeepSeek, OpenRouter, Hugging Face. Where these differ, the field says 
 
 from collections.abc import Mapping
 
+from polyroute.dialects import sse
 from polyroute.dialects.openai_chat import errors, read_request, read_response, write_request, write_response
 from polyroute.dialects.openai_chat.read_messages import NAME
 from polyroute.dialects.openai_chat.read_stream import ChunkReader
@@ -14,12 +15,14 @@ from polyroute.dialects.openai_chat.write_stream import EventWriter
 from polyroute.errors import ProviderError
 from polyroute.ports import StreamReader, StreamWriter, WireRequest
 from polyroute.types.cards import Deployment
-from polyroute.types.request import Request
+from polyroute.types.request import Operation, Request
 from polyroute.types.response import Reply, Response
 
 
 class OpenAIChat:
     name = NAME
+    operation: Operation = "chat"
+    stream_type = sse.MEDIA_TYPE
 
     def parse_request(self, body: dict[str, object], headers: Mapping[str, str]) -> Request:
         return read_request.parse_request(body)  # no header of OpenAI's says anything about a chat completion

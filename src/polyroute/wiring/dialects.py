@@ -1,0 +1,14 @@
+"""Every wire format that is spoken here, and which of them each family of providers is called in."""
+
+from polyroute.dialects.anthropic_messages import AnthropicMessages
+from polyroute.dialects.openai_chat import OpenAIChat
+from polyroute.ports import Dialect
+
+OPENAI_CHAT = OpenAIChat()
+ANTHROPIC_MESSAGES = AnthropicMessages()
+
+# What an OpenAI-shaped server is called in: a request in one of these goes to that endpoint, any other to the first
+# of its operation.
+OPENAI_SHAPED: tuple[Dialect, ...] = (OPENAI_CHAT,)
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (*OPENAI_SHAPED, ANTHROPIC_MESSAGES)}
