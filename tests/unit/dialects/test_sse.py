@@ -1,4 +1,4 @@
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import pytest
 from hypothesis import given
@@ -23,11 +23,51 @@ def test_events_are_the_same_however_the_bytes_arrive(events: list[list[bytes]],
     assert splitter.rest() == b""
 
 
-@given(st.binary(max_size=300), st.integers(1, 7))
+@given(st.lists(lines, max_size=8), st.lists(ends, min_size=1, max_size=40), st.lists(st.integers(0, 300)))
+def test_line_ends_of_all_kinds_make_the_same_events_however_they_arrive(
+    events: list[list[bytes]], line_ends: list[bytes], cuts: list[int]
+) -> None:
+    turns = cycle(line_ends)
+    raw = b""
+    for line in (line for event in events for line in (*event, b"")):
+        end = next(turns)
+        # CR and a blank line's LF would make one CRLF: such a stream cannot be written.
+        raw += line + (b"\r\n" if end == b"\n" and raw.endswith(b"\r") and not line else end)
+    places = sorted({min(cut, len(raw)) for cut in cuts} | {0, len(raw)})
+    splitter = EventSplitter()
+    found = [event for start, stop in pairwise(places) for event in splitter.feed(raw[start:stop])]
+    told = [parse_event(event) for event in [*found, splitter.rest()]]
+    assert [event for event in told if event != ("", b"")] == [
+        event for written in events if (event := parse_event(b"\n".join(written))) != ("", b"")
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_byte_order_mark_before_the_first_event_is_none_of_it(size: int) -> None:
+    raw = b"\xef\xbb\xbfdata: a\n\ndata: b\n\n"
+    splitter = EventSplitter()
+    found = [event for start in range(0, len(raw), size) for event in splitter.feed(raw[start : start + size])]
+    assert found == [b"data: a\n\n", b"data: b\n\n"]
+
+
+def test_the_only_event_of_a_stream_loses_its_mark_without_its_blank_line() -> None:
+    splitter = EventSplitter()
+    assert splitter.feed(b"\xef\xbb\xbfdata: a") == []
+    assert splitter.rest() == b"data: a"
+
+
+@given(st.binary(max_size=300).filter(lambda raw: not raw.startswith(b"\xef\xbb\xbf")), st.integers(1, 7))
 def test_no_byte_is_lost(raw: bytes, size: int) -> None:
     splitter = EventSplitter()
     found = [event for start in range(0, len(raw), size) for event in splitter.feed(raw[start : start + size])]
     assert b"".join(found) + splitter.rest() == raw
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n", b"\n\r\n"])
+def test_a_flood_of_empty_lines_is_cut_in_linear_time(line_end: bytes) -> None:
+    flood = line_end * (1 << 18)
+    events = EventSplitter().feed(flood)
+    assert sum(map(len, events)) >= len(flood) - 2
 
 
 def test_an_unfinished_event_waits() -> None:
