@@ -54,6 +54,7 @@ class Cycle:
         self.flow = flow
         self.keep_alive = keep_alive
         self.message_event = asyncio.Event()
+        scope["polyroute.write_chunk"] = self.write_chunk  # one coroutine fewer for each chunk of a stream
         self.body = bytearray()
         self.more_body = True
         self.disconnected = False
@@ -72,6 +73,7 @@ class Cycle:
             if not self.response_complete:
                 self.transport.close()
             self._on_response = _nothing
+            del self.scope["polyroute.write_chunk"]  # it holds this, which holds it
 
     async def receive(self) -> Message:
         if self._continues and not self.transport.is_closing():
@@ -108,6 +110,13 @@ class Cycle:
             if not self.keep_alive:
                 self.transport.close()
             self._on_response()
+
+    def write_chunk(self, data: bytes) -> bool:
+        """A further piece of a started, chunked answer, at once. False where it has to go through `send`."""
+        if self._head or not self._is_chunked or self.flow.write_paused or self.disconnected or self.response_complete:
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+        return True
 
     def _start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """The head waits for the first of the body; a stream's head does not wait long.

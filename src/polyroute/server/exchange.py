@@ -32,6 +32,7 @@ class Exchange:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._write_chunk: Callable[[bytes], bool] = scope.get("polyroute.write_chunk", _not_at_once)
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.arrived_s = arrived_s
@@ -107,6 +108,8 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": 200, "headers": [*fixed, *headers]})
 
     async def send_events(self, data: bytes) -> None:
+        if self._write_chunk(data):
+            return
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end_events(self, data: bytes) -> None:
@@ -123,6 +126,11 @@ class Exchange:
                     left -= len(message["body"])
         except TimeoutError:
             return
+
+
+def _not_at_once(data: bytes) -> bool:
+    """A server that is not ours takes chunks through `send` alone."""
+    return False
 
 
 def _too_large(limit_bytes: int) -> TooLarge:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 
 from polyroute.state.accounts.accounts import RateStandings
 from polyroute.types.money import format_usd
@@ -14,47 +15,79 @@ _MAX_REASON = 200
 
 def receipt_headers(receipt: Receipt, *, final: bool) -> Headers:
     """`final` is False while a stream is under way: cost and saving are not known then."""
-    seen = receipt.classification
-    pairs: list[tuple[bytes, str | None]] = [
-        (b"x-polyroute-request-id", receipt.request_id),
-        (b"x-polyroute-route", receipt.route),
-        (b"x-polyroute-strategy", receipt.strategy),
-        (b"x-polyroute-complexity", f"{seen.label} {seen.score:.2f}" if seen else None),
-        (b"x-polyroute-reason", receipt.plan_reason[:_MAX_REASON]),
-        (b"x-polyroute-estimated-cost-per-1k", _money(receipt.estimated_cost_per_1k)),
-        (b"x-polyroute-model", receipt.model),
-        (b"x-polyroute-provider", receipt.provider),
-        (b"x-polyroute-attempts", str(len(receipt.attempts))),
-        (b"x-polyroute-fallback-reason", receipt.fallback_reason),
-        (b"x-polyroute-fallback-ms", None if receipt.fallback_ms is None else f"{receipt.fallback_ms:.2f}"),
-        (b"x-polyroute-cache", receipt.cache),
-        (b"x-polyroute-policy", receipt.policy),
-        (b"x-polyroute-dropped", ",".join(receipt.attempts[-1].dropped) if receipt.attempts else None),
-        (b"x-polyroute-clamped", None if receipt.clamped_to is None else str(receipt.clamped_to)),
-        (b"x-polyroute-overhead-ms", f"{receipt.overhead_ms:.2f}"),
+    seen, attempts = receipt.classification, receipt.attempts
+    headers = [
+        (b"x-polyroute-request-id", receipt.request_id.encode()),
+        *_as_routed(
+            receipt.route,
+            receipt.strategy,
+            receipt.plan_reason[:_MAX_REASON],
+            receipt.model,
+            receipt.provider,
+            receipt.cache,
+            receipt.policy,
+            receipt.baseline if final else None,
+        ),
+        (b"x-polyroute-attempts", b"%d" % len(attempts)),
+        (b"x-polyroute-overhead-ms", b"%.2f" % receipt.overhead_ms),
     ]
+    if seen is not None:
+        headers.append((b"x-polyroute-complexity", f"{seen.label} {seen.score:.2f}".encode()))
+    if receipt.estimated_cost_per_1k is not None:
+        headers.append((b"x-polyroute-estimated-cost-per-1k", _money(receipt.estimated_cost_per_1k)))
+    if receipt.fallback_reason:
+        headers.append((b"x-polyroute-fallback-reason", _safe(receipt.fallback_reason)))
+    if receipt.fallback_ms is not None:
+        headers.append((b"x-polyroute-fallback-ms", b"%.2f" % receipt.fallback_ms))
+    if attempts and attempts[-1].dropped:
+        headers.append((b"x-polyroute-dropped", _safe(",".join(attempts[-1].dropped))))
+    if receipt.clamped_to is not None:
+        headers.append((b"x-polyroute-clamped", b"%d" % receipt.clamped_to))
     if final:
-        pairs += [
-            (b"x-polyroute-cost-usd", format_usd(receipt.cost_usd) if receipt.cost_complete else "unknown"),
-            (b"x-polyroute-saved-usd", _money(receipt.saved_usd)),
-            (b"x-polyroute-baseline", receipt.baseline),
-        ]
+        headers.append((b"x-polyroute-cost-usd", _money(receipt.cost_usd) if receipt.cost_complete else b"unknown"))
+        if receipt.saved_usd is not None:
+            headers.append((b"x-polyroute-saved-usd", _money(receipt.saved_usd)))
     if receipt.client_request_id is not None:
-        pairs.append((b"x-request-id", receipt.client_request_id))
+        headers.append((b"x-request-id", _safe(receipt.client_request_id)))
+    return headers
+
+
+@lru_cache(1024)
+def _as_routed(
+    route: str,
+    strategy: str,
+    reason: str,
+    model: str | None,
+    provider: str | None,
+    cache: str,
+    policy: str,
+    baseline: str | None,
+) -> Headers:
+    """What the document names: few combinations, and the same for request after request."""
+    pairs = (
+        (b"x-polyroute-route", route),
+        (b"x-polyroute-strategy", strategy),
+        (b"x-polyroute-reason", reason),
+        (b"x-polyroute-model", model),
+        (b"x-polyroute-provider", provider),
+        (b"x-polyroute-cache", cache),
+        (b"x-polyroute-policy", policy),
+        (b"x-polyroute-baseline", baseline),
+    )
     return [(name, _safe(value)) for name, value in pairs if value]
 
 
 def standing_headers(standings: RateStandings, left_usd: Decimal | None) -> Headers:
     """`x-ratelimit-*` as OpenAI's, and the money left under the caller's tightest budget."""
-    pairs: list[tuple[bytes, str | None]] = [(b"x-polyroute-budget-remaining-usd", _money(left_usd))]
+    headers = [] if left_usd is None else [(b"x-polyroute-budget-remaining-usd", _money(left_usd))]
     for name, limit in ((b"requests", standings.requests), (b"tokens", standings.tokens)):
         if limit is not None:
-            pairs += [
-                (b"x-ratelimit-limit-" + name, str(limit.limit)),
-                (b"x-ratelimit-remaining-" + name, str(limit.remaining)),
-                (b"x-ratelimit-reset-" + name, f"{limit.reset_s:.3f}s"),
+            headers += [
+                (b"x-ratelimit-limit-" + name, b"%d" % limit.limit),
+                (b"x-ratelimit-remaining-" + name, b"%d" % limit.remaining),
+                (b"x-ratelimit-reset-" + name, b"%.3fs" % limit.reset_s),
             ]
-    return [(name, _safe(value)) for name, value in pairs if value is not None]
+    return headers
 
 
 def encode(headers: Mapping[str, str]) -> Headers:
@@ -69,13 +102,13 @@ def report(receipt: Receipt) -> dict[str, object]:
         "provider": receipt.provider,
         "attempts": len(receipt.attempts),
         "cost_usd": format_usd(receipt.cost_usd) if receipt.cost_complete else None,
-        "saved_usd": _money(receipt.saved_usd),
+        "saved_usd": None if receipt.saved_usd is None else format_usd(receipt.saved_usd),
         "baseline": receipt.baseline,
     }
 
 
-def _money(amount: Decimal | None) -> str | None:
-    return None if amount is None else format_usd(amount)
+def _money(amount: Decimal) -> bytes:
+    return format_usd(amount).encode()
 
 
 def _safe(value: str) -> bytes:

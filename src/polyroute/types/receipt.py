@@ -49,6 +49,11 @@ class CandidateNote(Struct, frozen=True, kw_only=True, omit_defaults=True):
     quality: float | None = None
 
 
+def milliseconds(seconds: float) -> float:
+    """To the microsecond. Nothing here is negative, and `round` takes three times as long."""
+    return int(seconds * 1_000_000 + 0.5) / 1000
+
+
 class StageTimes(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Milliseconds in each stage; they add up to the request's total within the overhead of measuring."""
 

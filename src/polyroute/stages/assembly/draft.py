@@ -9,7 +9,7 @@ from polyroute.stages.assembly.savings import saving
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.money import ZERO_USD
-from polyroute.types.receipt import Attempt, CandidateNote, Receipt, RequestState, StageTimes
+from polyroute.types.receipt import Attempt, CandidateNote, Receipt, RequestState, StageTimes, milliseconds
 from polyroute.types.routing import Candidate, Classification, Exclusion, Plan
 
 
@@ -78,7 +78,7 @@ class Draft:
         saved = None
         if answer is not None and answer.usage is not None and complete and self.baseline is not None:
             saved = saving(answer.usage, cost_usd, self.baseline, self.time.date())
-        total_ms = _ms(now_s - self.arrived_s)
+        total_ms = milliseconds(now_s - self.arrived_s)
         primary, plan = next(iter(attempts), None), self.plan
         first = plan.steps[0].candidate if plan and plan.steps else None
         fell_back = answer is not None and primary is not None and answer.deployment != primary.deployment
@@ -118,7 +118,7 @@ class Draft:
             saved_usd=saved.saved_usd if saved else None,
             total_ms=total_ms,
             upstream_ms=round(upstream_ms, 3),
-            overhead_ms=max(0.0, round(total_ms - upstream_ms - _ms(self.paused_s), 3)),
+            overhead_ms=max(0.0, round(total_ms - upstream_ms - milliseconds(self.paused_s), 3)),
             times=self._times(now_s),
             error=type(error).__name__ if error else None,
             error_message=error.message if isinstance(error, PolyrouteError) else None,
@@ -130,12 +130,12 @@ class Draft:
             later - earlier for earlier, later in pairwise(marks)
         )
         return StageTimes(
-            classification_ms=_ms(classification),
-            matching_ms=_ms(matching),
-            selection_ms=_ms(selection),
-            execution_ms=_ms(execution - self.validation_s),
-            validation_ms=_ms(self.validation_s),
-            assembly_ms=_ms(assembly),
+            classification_ms=milliseconds(classification),
+            matching_ms=milliseconds(matching),
+            selection_ms=milliseconds(selection),
+            execution_ms=milliseconds(execution - self.validation_s),
+            validation_ms=milliseconds(self.validation_s),
+            assembly_ms=milliseconds(assembly),
         )
 
 
@@ -163,7 +163,3 @@ def _fallback_ms(attempts: Sequence[Attempt], answer: Attempt, primary: Attempt)
     """From the end of the primary's last attempt to the answer."""
     last = [a for a in attempts if a.deployment == primary.deployment][-1]
     return round(answer.started_ms + answer.duration_ms - last.started_ms - last.duration_ms, 3)
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)

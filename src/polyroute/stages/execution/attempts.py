@@ -12,7 +12,7 @@ from polyroute.stages.execution import costs
 from polyroute.stages.execution.meter import Meter, Ticket
 from polyroute.stages.execution.progress import Outcome
 from polyroute.types.cards import Deployment
-from polyroute.types.receipt import Attempt, AttemptStatus
+from polyroute.types.receipt import Attempt, AttemptStatus, milliseconds
 from polyroute.types.response import Usage
 from polyroute.types.routing import Candidate, Needs
 
@@ -128,15 +128,11 @@ class AttemptLog:
             message=told.message if told else None,
             remedy=told.remedy.value if told else None,
             http_status=told.http_status if told else None,
-            started_ms=_ms(trial.started_s - self._arrived_s),
-            first_token_ms=None if first_token_s is None else _ms(first_token_s - trial.started_s),
-            duration_ms=_ms((self._monotonic() if heard.ended_s is None else heard.ended_s) - trial.started_s),
+            started_ms=milliseconds(trial.started_s - self._arrived_s),
+            first_token_ms=None if first_token_s is None else milliseconds(first_token_s - trial.started_s),
+            duration_ms=milliseconds((self._monotonic() if heard.ended_s is None else heard.ended_s) - trial.started_s),
             usage=usage,
             cost_usd=cost_usd,
             dropped=heard.dropped,
             verdicts=judgement.verdicts if judgement else (),
         )
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 3)

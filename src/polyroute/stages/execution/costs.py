@@ -59,11 +59,16 @@ def tokens_in(response: Response) -> int:
     return sum(tokens.estimate_text(_written(part)) for choice in response.choices for part in choice.parts)
 
 
+def events_in(chunk: WireBytes) -> int:
+    """An event is a token, near enough."""
+    return chunk.data.count(b"data:")
+
+
 def tokens_of(chunk: Chunk) -> int:
     """Output tokens of one chunk, roughly: this runs for every chunk of every stream."""
     match chunk:
         case WireBytes():
-            return chunk.data.count(b"data:")  # an event is a token, near enough
+            return events_in(chunk)
         case TextDelta() | ThinkingDelta() | RefusalDelta():
             return -(-len(chunk.text) // _TOKEN_CHARS)
         case ToolCallDelta():

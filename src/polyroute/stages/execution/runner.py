@@ -18,7 +18,7 @@ from polyroute.stages.execution.meter import Meter
 from polyroute.stages.execution.progress import MAX_JITTER, Accept, GiveUp, Try, decide
 from polyroute.types.cards import Deadlines
 from polyroute.types.request import Request
-from polyroute.types.response import Chunk, Ended, Reply, Response, Started
+from polyroute.types.response import Chunk, Ended, Reply, Response, Started, WireBytes
 from polyroute.types.routing import Plan
 
 
@@ -178,14 +178,17 @@ class Flow:
             for chunk in self._opening:
                 if not self._ends(chunk):
                     yield chunk
-            while self.ended is None:
-                chunk = await anext(self._rest)
-                if not self._ends(chunk):
-                    yield chunk
-        except StopAsyncIteration:
-            error = StreamInterrupted("the provider's stream stopped without its end")
-            self._log.failed(self.trial, error, self._heard())
-            raise error from None
+            if self.ended is None:
+                async for chunk in self._rest:
+                    if type(chunk) is WireBytes:  # nearly every chunk
+                        self._seen_tokens += costs.events_in(chunk)
+                        yield chunk
+                    elif not self._ends(chunk):
+                        yield chunk
+                    else:
+                        break
+                else:
+                    raise StreamInterrupted("the provider's stream stopped without its end")
         except ProviderError as exc:
             self._log.failed(self.trial, exc, self._heard())
             raise
