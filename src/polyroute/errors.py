@@ -5,7 +5,7 @@
     ├─ CallerError               the caller can fix it
     │   ├─ InvalidRequest        the field at fault
     │   │   └─ UnknownModel · UnknownObject · WrongMethod · TooLarge · Unsupported
-    │   ├─ Unauthenticated · Forbidden
+    │   ├─ Unauthenticated · Forbidden · Conflict
     │   ├─ RateLimited           which limit, retry_after_s
     │   ├─ BudgetExceeded        which budget, spent_usd, limit_usd
     │   └─ PriceUnknown          which model, under which budget
@@ -114,6 +114,10 @@ class Unauthenticated(CallerError):
 
 class Forbidden(CallerError):
     pass
+
+
+class Conflict(CallerError):
+    """It is there already, or was changed meanwhile."""
 
 
 class RateLimited(CallerError):

@@ -3,7 +3,7 @@
 A class that fulfils a port *is* its configuration: its fields are the options. `wiring` knows which classes there are.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -11,7 +11,8 @@ from msgspec import Struct
 from polyroute.errors import ProviderError, Remedy
 from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
-from polyroute.types.request import Operation, Request
+from polyroute.types.records import Act, AuditEntry, Change, Kind, Record
+from polyroute.types.request import Operation, OutputFormat, Request, Wire
 from polyroute.types.response import Chunk, Ended, Reply, Response
 from polyroute.types.routing import DEFAULT_THRESHOLDS, Candidate, Classification, Thresholds, Verdict
 
@@ -89,6 +90,23 @@ class Dialect(Protocol):
 
     def classify_error(self, status: int, body: bytes, retry_after_s: float | None) -> ProviderError:
         """Upstream: an error answer as a ProviderError with its Remedy, message scrubbed."""
+
+
+class Preface(Struct, frozen=True, kw_only=True):
+    """What a route puts in front of a request: words of its prompt, and the form its answers must have."""
+
+    system: str | None = None  # before the caller's own instructions
+    user: str | None = None  # before the caller's first message
+    sets_output: bool = False  # `output` takes the place of what the caller asked for, None included
+    output: OutputFormat | None = None
+
+
+@runtime_checkable
+class TakesPreface(Protocol):
+    """A dialect that lays a preface into a body of its own, whose other fields stay as they came."""
+
+    def with_preface(self, wire: Wire, preface: Preface) -> Wire:
+        """A new value; `wire` is left alone."""
 
 
 # ── providers ─────────────────────────────────────────────────────────────────────────────────────────
@@ -234,3 +252,21 @@ class Ledger(Protocol):
     async def settle(self, settlement: Settlement) -> None: ...
 
     async def receipt(self, request_id: str) -> Receipt | None: ...
+
+
+class Records(Protocol):
+    """What is managed while the gateway runs, with its audit log. Synchronous; every method raises StoreError."""
+
+    def find(self, kind: Kind, name: str) -> Record | None: ...
+
+    def every(self, kind: Kind, tenant: str | None = None) -> list[Record]:
+        """By id; of every tenant where none is named."""
+
+    def change(self, changes: Sequence[Change], act: Act) -> None:
+        """All of `changes` and the act's audit entry, or nothing. Raises Conflict where a version is not the last."""
+
+    def generation(self) -> int:
+        """Grows with every change."""
+
+    def entries(self, *, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
+        """Of the audit log, in order."""

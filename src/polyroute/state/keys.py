@@ -88,4 +88,4 @@ class KeyRing:
         return entry.caller
 
 
-_ADMIN = Caller(user="admin", key_id="admin", is_admin=True)
+_ADMIN = Caller(user="admin", key_id="admin", role="admin")
