@@ -17,7 +17,7 @@ from typing import cast
 
 from tests.crash.points import arm
 
-from polyroute.stores.sqlite import drain
+from polyroute.stores import drain
 from polyroute.stores.sqlite.files import Durability
 from polyroute.stores.sqlite.ledger import open_ledger
 from polyroute.testing.stores import a_settlement, an_attempt_opening, an_opening

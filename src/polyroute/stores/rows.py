@@ -123,8 +123,8 @@ def unbookable(settlement: Settlement) -> str | None:
     return None if len(ids) == len(receipt.attempts) else "two of its attempts have the same id"
 
 
-def request_values(settlement: Settlement, reserved_usd: Decimal | None) -> tuple[object, ...]:
-    """Every column of `RequestRow` in its order; True and False as 1 and 0, which a database takes in faster."""
+def request_values(settlement: Settlement, reserved_usd: Decimal | None, replica: str) -> tuple[object, ...]:
+    """Every column of `RequestRow` in its order, then who settled it; True and False as 1 and 0, which is faster."""
     receipt = settlement.receipt
     caller = receipt.caller
     return (
@@ -150,6 +150,7 @@ def request_values(settlement: Settlement, reserved_usd: Decimal | None) -> tupl
         receipt.cache,
         receipt.total_ms,
         receipt.overhead_ms,
+        replica,
     )
 
 

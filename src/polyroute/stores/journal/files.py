@@ -20,6 +20,7 @@ class DeadJournal:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
+        self.replica = replica_of(path)
         self._descriptor = descriptor
 
     def read(self) -> Contents:
@@ -72,7 +73,15 @@ def read_journal(path: Path, about: str | None = None) -> Contents:
         content = path.read_bytes()
     except FileNotFoundError:  # its owner ended meanwhile
         content = _NOTHING
-    return read_lines(content if about is None or mentions(content, about) else _NOTHING)
+    contents = read_lines(content if about is None or mentions(content, about) else _NOTHING)
+    for entry in contents.settled:
+        entry.replica = replica_of(path)
+    return contents
+
+
+def replica_of(path: Path) -> str:
+    """The process that wrote the journal at `path`, which may have had several."""
+    return path.stem.partition("-")[0]
 
 
 def create(path: Path) -> int:

@@ -3,7 +3,8 @@
 An append is one write to the operating system, which outlives a killed process; with a syncer the disk is waited
 for as well. A settlement stays here until it is in the books; `booked` says so. The file grows until it is long
 enough to be replaced by one that holds only what still matters. So a request is in doubt where its opening is in
-a dead process's file and its settlement is neither there nor in the books.
+a dead process's file and its settlement is neither there nor in the books. Where the books are away for long, what
+is settled is put aside in sealed files, so that memory does not grow with the outage.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from pathlib import Path
 from polyroute.errors import StoreError
 from polyroute.stores.journal.files import create, sync_folder
 from polyroute.stores.journal.lines import (
+    MOVED_LINE,
     OpenRequest,
     Settled,
     attempt_line,
@@ -26,6 +28,7 @@ from polyroute.stores.journal.lines import (
     settled,
     settled_line,
 )
+from polyroute.stores.journal.sealed import Sealed
 from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
 
 _GROWTH = 4  # replaced once it is this many times as long as after the last time
@@ -37,7 +40,10 @@ class Journal:
 
     def __init__(self, folder: Path, *, syncer: Executor | None = None, limit_bytes: int = _LIMIT_BYTES) -> None:
         """`syncer`: a thread that waits for the disk at each line; None: nobody does. Raises StoreError."""
-        self._path = folder / f"{secrets.token_hex(8)}.jsonl"
+        self.replica = secrets.token_hex(8)
+        self.sealed: list[Sealed] = []  # the oldest first
+        self._path = folder / f"{self.replica}.jsonl"
+        self._seals = 0
         self._syncer = syncer
         self._limit_bytes = self._longest = limit_bytes
         self._size = 0
@@ -49,7 +55,7 @@ class Journal:
         self._is_doubtful = False  # the disk failed: nobody knows which lines it has
         try:
             folder.mkdir(exist_ok=True)
-            self._descriptor = self._fresh_file(b"")
+            self._descriptor = self._fresh_file(self._path, b"")
             if syncer is not None:
                 sync_folder(folder)
         except OSError as fault:
@@ -90,25 +96,68 @@ class Journal:
         if self._syncer is not None:
             await self.until_synced()
 
-    def settle(self, settlement: Settlement) -> None:
+    def settle(self, settlement: Settlement) -> Settled:
         """Outlives the process when this returns; the machine's power once `until_synced` has."""
         request = self._open.get(settlement.request_id)
-        entry = settled(settlement, request.opening.reserved_usd if request else None)
+        entry = settled(settlement, request.opening.reserved_usd if request else None, self.replica)
         self._append(settled_line(entry))
         entry.end = self._size
         self._settled[settlement.request_id] = entry
         if request is not None:
             del self._open[settlement.request_id]
+        return entry
 
     def booked(self, entries: Sequence[Settled]) -> None:
-        """The oldest settlements, these, are in the books."""
+        """The oldest settlements, these, are in the books. Those that were put aside meanwhile are booked again."""
+        is_here = entries[-1].settlement.request_id in self._settled
         for entry in entries:
             self._settled.pop(entry.settlement.request_id, None)
+        if not is_here:
+            return
         if self._size > self._longest:
             self._shorten()
         else:
             with contextlib.suppress(StoreError):  # a mark only saves readers work
                 self._append(booked_line(entries[-1].end))
+
+    @property
+    def sealed_count(self) -> int:
+        return sum(sealed.count for sealed in self.sealed)
+
+    @property
+    def sealed_bytes(self) -> int:
+        return sum(sealed.size for sealed in self.sealed)
+
+    def seal(self) -> None:
+        """Put everything settled aside, and go on with what is open in a fresh file."""
+        lines: list[bytes] = []
+        for request in self._open.values():
+            lines.append(opening_line(request.opening))
+            lines += map(attempt_line, request.later)
+        content = b"".join(lines)
+        path = self._path.with_name(f"{self.replica}-{self._seals + 1}.jsonl")
+        try:
+            if self._is_doubtful:
+                self._replace_file()
+            elif self._is_torn:
+                self._mend()
+            descriptor = self._fresh_file(path, content)
+            with contextlib.suppress(OSError):  # without it readers look for the open ones in the other file too
+                os.write(self._descriptor, MOVED_LINE)
+            if self._syncer is not None:
+                os.fdatasync(self._descriptor)
+                sync_folder(path.parent)
+        except OSError as fault:
+            raise self._failed(fault) from fault
+        self._seals += 1
+        self.sealed.append(Sealed(self._path, self._descriptor, count=len(self._settled), size=self._size))
+        self._path, self._descriptor, self._size = path, descriptor, len(content)
+        self._settled = {}
+        self._synced = self._written
+
+    def drop_oldest_sealed(self) -> None:
+        """It is in the books."""
+        self.sealed.pop(0).drop()
 
     async def until_synced(self) -> None:
         """Until the disk has every line written so far. One wait serves all; at once where nobody has to wait."""
@@ -126,6 +175,8 @@ class Journal:
             with contextlib.suppress(OSError):  # a read-only disk: an unlocked file is nobody's anyway
                 self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+        for sealed in self.sealed:
+            sealed.leave()
 
     def _append(self, line: bytes) -> None:
         try:
@@ -181,7 +232,7 @@ class Journal:
             lines.append(settled_line(entry))
             size += len(lines[-1])
             ends.append(size)
-        descriptor = self._fresh_file(b"".join(lines))
+        descriptor = self._fresh_file(self._path, b"".join(lines))
         if self._sync is None:
             os.close(self._descriptor)
         else:  # a thread waits for the disk with the old one
@@ -198,9 +249,9 @@ class Journal:
         self._is_doubtful = False
         self._synced = self._written
 
-    def _fresh_file(self, content: bytes) -> int:
+    def _fresh_file(self, path: Path, content: bytes) -> int:
         """Takes its name only once it is whole and locked: before, others would take it for a dead process's."""
-        fresh = self._path.with_suffix(".new")
+        fresh = path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         descriptor = create(fresh)
         try:
@@ -208,7 +259,7 @@ class Journal:
                 raise OSError("the disk is full")
             if self._syncer is not None:
                 os.fsync(descriptor)
-            fresh.replace(self._path)
+            fresh.replace(path)
         except OSError:
             os.close(descriptor)
             fresh.unlink(missing_ok=True)

@@ -4,6 +4,7 @@
     A{attempt}       a further attempt of it
     S{settlement}    it was settled
     B123             every settlement in the file's first 123 bytes is in the books
+    M                what was open here goes on in another file
 
 A line feed ends each. A last line without its end was never acknowledged, and does not count.
 """
@@ -16,7 +17,8 @@ from msgspec import MsgspecError, Raw, Struct, json
 from polyroute.errors import StoreError
 from polyroute.types.receipt import AttemptOpening, Opening, Receipt, RequestState, Settlement
 
-_REQUEST, _ATTEMPT, _SETTLED, _BOOKED = b"R", b"A", b"S", b"B"
+_REQUEST, _ATTEMPT, _SETTLED, _BOOKED, _MOVED = b"R", b"A", b"S", b"B", b"M"
+MOVED_LINE = _MOVED + b"\n"
 
 encode_receipt = json.Encoder().encode
 decode_receipt = json.Decoder(Receipt).decode
@@ -36,6 +38,7 @@ class Settled(Struct):
     reserved_usd: Decimal | None  # None: settled without an opening
     body: bytes  # the receipt, encoded
     end: int = 0  # of its line, in bytes from the file's start
+    replica: str = ""  # the process that settled it, by its journal's name
 
 
 class _SettledLine(Struct):
@@ -59,10 +62,10 @@ _decode_attempt = json.Decoder(AttemptOpening).decode
 _decode_settled = json.Decoder(_SettledLine).decode
 
 
-def settled(settlement: Settlement, reserved_usd: Decimal | None) -> Settled:
+def settled(settlement: Settlement, reserved_usd: Decimal | None, replica: str) -> Settled:
     """Raises StoreError where a name in it is no text."""
     try:
-        return Settled(settlement, reserved_usd, encode_receipt(settlement.receipt))
+        return Settled(settlement, reserved_usd, encode_receipt(settlement.receipt), replica=replica)
     except UnicodeEncodeError as fault:
         raise _not_text(fault) from fault
 
@@ -118,6 +121,8 @@ def read_lines(content: bytes) -> Contents:
                 requests.pop(found.request_id, None)
                 if end > reach:
                     entries.append(_settled(found, end))
+            elif kind == _MOVED:
+                requests.clear()
         except MsgspecError:  # a power cut that nobody waited for the disk against may leave holes
             continue
     return Contents(list(requests.values()), entries)

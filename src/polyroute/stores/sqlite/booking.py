@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from polyroute.stores.journal.lines import Settled, decode_receipt
+from polyroute.stores.contradictions import note_contradiction
+from polyroute.stores.journal.lines import Settled
+from polyroute.stores.queries import Queries
 from polyroute.stores.rows import attempt_values, request_values
 from polyroute.stores.sqlite.files import roll_back, store_error
-from polyroute.stores.sqlite.queries import Queries, for_rows
+from polyroute.stores.sqlite.queries import for_rows
 
 _ROWS = 24  # in one statement; the widest has 24 columns, and SQLite once took 999 values at most
 _LOG = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ def book(connection: sqlite3.Connection, path: Path, queries: Queries, entries: 
 
 def _book_all(connection: sqlite3.Connection, queries: Queries, entries: Sequence[Settled]) -> list[Settled] | None:
     """None where not all of them are new."""
-    requests = [request_values(entry.settlement, entry.reserved_usd) for entry in entries]
+    requests = [request_values(entry.settlement, entry.reserved_usd, entry.replica) for entry in entries]
     if _insert(connection, queries.settle_request, requests) != len(entries):
         return None
     _insert(connection, queries.settle_attempt, list(_attempts(entries)))
@@ -71,13 +73,7 @@ def _book_one(connection: sqlite3.Connection, path: Path, queries: Queries, entr
         if _book_all(connection, queries, (entry,)):
             return True
         found = connection.execute(queries.find_receipt, (request_id,)).fetchone()
-        # A guess at what a dead process would have settled yields to what somebody knew.
-        if entry.settlement.state != "recovered" and (
-            not found or decode_receipt(found[0]) != entry.settlement.receipt
-        ):
-            _LOG.error(
-                "request %s is settled already, and differently; the first stands, not %r", request_id, entry.body
-            )
+        note_contradiction(entry, found[0] if found else None)
     except _FAULTS_OF_ONE as fault:
         connection.execute("ROLLBACK TO one")
         _LOG.error("%s It was to be: %r", store_error(fault, path), entry.body)

@@ -3,11 +3,12 @@
 import contextlib
 import sqlite3
 from pathlib import Path
-from typing import Literal
 
 from polyroute.errors import StoreError
+from polyroute.stores.ledger import Durability
+from polyroute.stores.schema import Schema
 
-Durability = Literal["process", "power"]
+SCHEMA = Schema(Path(__file__).with_name("schema"))
 
 # SQLite result codes: https://www.sqlite.org/rescode.html
 _PRIMARY = 0xFF  # the low byte is the primary code, the rest a detail
@@ -80,20 +81,16 @@ def open_books(path: Path, durability: Durability) -> sqlite3.Connection:
     return connection
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Apply the schema files newer than the database, all or none, also where two processes start at once."""
-    scripts = sorted(Path(__file__).with_name("schema").glob("*.sql"))
-    if _version(connection) == len(scripts):
+def migrate(connection: sqlite3.Connection, path: Path, to: int | None = None) -> None:
+    """Bring the schema to version `to`, else the newest; all or nothing, also where two processes start at once."""
+    if version_of(connection) == (SCHEMA.newest if to is None else to):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection)
-        if version > len(scripts):
-            raise StoreError(f"the ledger {path} was written by a newer Polyroute; update this one")
-        for number, script in enumerate(scripts[version:], version + 1):
-            for statement in split_statements(script.read_text(encoding="utf-8")):
+        for step in SCHEMA.steps(version_of(connection), to, of=f"the ledger {path}"):
+            for statement in split_statements(step.script):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute(f"PRAGMA user_version = {step.version}")
         connection.execute("COMMIT")
     except BaseException:
         roll_back(connection)
@@ -118,6 +115,6 @@ def roll_back(connection: sqlite3.Connection) -> None:
             connection.execute("ROLLBACK")
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_of(connection: sqlite3.Connection) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)

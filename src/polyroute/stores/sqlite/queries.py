@@ -1,28 +1,9 @@
-"""The named queries of `queries.sql`, each a field."""
+"""This database's queries, and one of them for many rows."""
 
 from functools import lru_cache
 from pathlib import Path
 
-import msgspec
-
-_MARK = "-- name: "
-
-
-class Queries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    settle_request: str
-    settle_attempt: str
-    keep_receipt: str
-    find_receipt: str
-    is_settled: str
-    list_recent: str
-    sum_spent: str
-    list_request_figures: str
-    list_attempt_figures: str
-    list_requests: str
-    list_attempts: str
-    find_stray_attempts: str
-    find_stray_receipts: str
-    find_shared_attempts: str
+from polyroute.stores.queries import Queries, read_queries
 
 
 @lru_cache(maxsize=256)
@@ -33,11 +14,5 @@ def for_rows(insert: str, rows: int) -> str:
     return head + values + ", ".join([group + closing] * rows) + rest
 
 
-def parse_queries(text: str) -> Queries:
-    """Raises msgspec.ValidationError where a query is missing or unknown."""
-    blocks = (block.partition("\n") for block in text.split(_MARK)[1:])
-    return msgspec.convert({name.strip(): body.strip() for name, _, body in blocks}, Queries)
-
-
 def load_queries() -> Queries:
-    return parse_queries(Path(__file__).with_name("queries.sql").read_text(encoding="utf-8"))
+    return read_queries(Path(__file__).parent)

@@ -1,9 +1,10 @@
 -- name: settle_request
 INSERT INTO requests (
     id, client_request_id, opened_us, settled_us, tenant, team, user, key_id, route, policy, state, reserved_nanos,
-    cost_nanos, cost_complete, baseline, baseline_nanos, saved_nanos, model, provider, cache, total_ms, overhead_ms
+    cost_nanos, cost_complete, baseline, baseline_nanos, saved_nanos, model, provider, cache, total_ms, overhead_ms,
+    replica
 ) VALUES (
-    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 ) ON CONFLICT (id) DO NOTHING;
 
 -- name: settle_attempt
@@ -27,10 +28,10 @@ SELECT r.body FROM requests AS q JOIN receipts AS r ON r.request_id = q.id
 WHERE q.opened_us < ?1 ORDER BY q.opened_us DESC, q.id DESC LIMIT ?2;
 
 -- name: sum_spent
-SELECT q.tenant, q.team, q.user, q.key_id, a.model, sum(a.cost_nanos)
+SELECT q.replica, q.tenant, q.team, q.user, q.key_id, a.model, sum(a.cost_nanos)
 FROM requests AS q JOIN attempts AS a ON a.request_id = q.id
 WHERE q.opened_us >= ? AND a.cost_nanos IS NOT NULL
-GROUP BY 1, 2, 3, 4, 5;
+GROUP BY 1, 2, 3, 4, 5, 6;
 
 -- name: list_request_figures
 SELECT q.route, q.model, q.state, q.cost_nanos, q.cost_complete, q.saved_nanos, q.total_ms,

@@ -2,7 +2,7 @@ import re
 from contextlib import closing
 from pathlib import Path
 
-from polyroute.stores.sqlite.files import open_books, split_statements
+from polyroute.stores.sqlite.files import SCHEMA, migrate, open_books, split_statements
 from polyroute.stores.sqlite.queries import load_queries
 
 
@@ -10,7 +10,7 @@ def test_opening_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "books.db"
     open_books(path, "process").close()
     with closing(open_books(path, "power")) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA.newest,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
@@ -23,3 +23,20 @@ def test_every_query_is_one_statement_that_the_schema_understands(tmp_path: Path
             assert len(split_statements(statement)) == 1, name
             numbers = [int(number) for number in re.findall(r"\?(\d+)", statement)]
             connection.execute(f"EXPLAIN {statement}", (None,) * max(numbers, default=statement.count("?")))
+
+
+def test_every_step_of_the_schema_leads_back(tmp_path: Path) -> None:
+    path = tmp_path / "books.db"
+    with closing(open_books(path, "process")) as connection:
+
+        def shape() -> list[object]:
+            return connection.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
+
+        shapes = {SCHEMA.newest: shape()}
+        for version in range(SCHEMA.newest - 1, -1, -1):
+            migrate(connection, path, version)
+            shapes[version] = shape()
+        assert shapes[0] == [], "version 0 is empty"
+        for version in range(1, SCHEMA.newest + 1):
+            migrate(connection, path, version)
+            assert shape() == shapes[version]

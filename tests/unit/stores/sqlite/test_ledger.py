@@ -10,7 +10,7 @@ import pytest
 
 from polyroute.errors import StoreError
 from polyroute.stores.journal.files import journal_paths, read_journal
-from polyroute.stores.sqlite import ledger as ledger_module
+from polyroute.stores import ledger as ledger_module
 from polyroute.stores.sqlite.books import Books, journals_folder
 from polyroute.stores.sqlite.files import Durability
 from polyroute.stores.sqlite.ledger import Recovery, SqliteLedger, open_ledger

@@ -18,17 +18,25 @@ from polyroute.stores.journal.lines import Settled
 _LOG = logging.getLogger(__name__)
 _PAUSE_S = 0.2  # a batch has fixed costs, as much as ten more settlements in it
 _BATCH = 256  # and is begun at once when so many wait
-_LONGEST_PAUSE_S = 5.0  # between tries
+LONGEST_PAUSE_S = 5.0  # between tries
 
 
 class Drain:
     """Used from one event loop at a time."""
 
-    def __init__(self, journal: Journal, executor: Executor, book: Callable[[list[Settled]], object]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        executor: Executor,
+        book: Callable[[list[Settled]], object],
+        *,
+        longest_pause_s: float = LONGEST_PAUSE_S,
+    ) -> None:
         """`book` runs in the executor; it raises StoreError where nothing of a batch was written."""
         self._journal = journal
         self._executor = executor
         self._book = book
+        self._longest_pause_s = longest_pause_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._full = asyncio.Event()
@@ -50,7 +58,7 @@ class Drain:
 
     async def finish(self) -> None:
         """Everything into the books. Raises StoreError where the store fails; the rest is left in the journal."""
-        if self._journal.pending:
+        if self._has_work():
             self.wake()
         if self._task is not None and not self._task.done():
             self._ending.set()
@@ -66,21 +74,35 @@ class Drain:
         await self._stepped.wait()
 
     async def _run(self) -> None:
-        while self._journal.pending:
+        while self._has_work():
             try:
                 await self._pause()
-                batch = self._journal.oldest_settled(_BATCH)
-                await asyncio.get_running_loop().run_in_executor(self._executor, self._book, batch)
+                await self._take()
             except StoreError as fault:
                 self._fail(fault)
             else:
-                self._journal.booked(batch)
                 self._succeed()
             finally:
                 self._stepped.set()
                 self._stepped = asyncio.Event()
             if self.fault is not None and self._ending.is_set():
                 return
+
+    def _has_work(self) -> bool:
+        return bool(self._journal.pending or self._journal.sealed)
+
+    async def _take(self) -> None:
+        """Book a batch; of what was put aside, a whole file."""
+        loop, journal = asyncio.get_running_loop(), self._journal
+        if journal.sealed:
+            entries = await loop.run_in_executor(self._executor, journal.sealed[0].read)
+            for start in range(0, len(entries), _BATCH):
+                await loop.run_in_executor(self._executor, self._book, entries[start : start + _BATCH])
+            journal.drop_oldest_sealed()
+        else:
+            batch = journal.oldest_settled(_BATCH)
+            await loop.run_in_executor(self._executor, self._book, batch)
+            journal.booked(batch)
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -91,12 +113,16 @@ class Drain:
         if self.fault is None:
             _LOG.warning("%s. Settlements wait in the journal; this is tried again until it works", fault)
         self.fault = fault
-        self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+        self._pause_s = min(self._pause_s * 2, self._longest_pause_s)
 
     def _succeed(self) -> None:
         if self.fault is not None:
-            _LOG.warning("the ledger works again; %d settlements wait for it", self._journal.pending)
+            _LOG.warning(
+                "the ledger works again; %d settlements wait for it", self._journal.pending + self._journal.sealed_count
+            )
         self.fault = None
         self._pause_s = _PAUSE_S
-        if self._journal.pending < _BATCH and not self._ending.is_set():
+        if self._journal.sealed:
+            self._full.set()
+        elif self._journal.pending < _BATCH and not self._ending.is_set():
             self._full.clear()
