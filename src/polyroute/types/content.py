@@ -43,6 +43,7 @@ class Text(Struct, frozen=True, kw_only=True, tag="text"):
     text: str
     citations: tuple[dict[str, object], ...] = ()  # as the provider gave them
     cache: CacheMark | None = None
+    thought_signature: str | None = None  # Gemini's, which stands on any part: passed back to it, to nobody else
 
 
 class Image(Struct, frozen=True, kw_only=True, tag="image"):
@@ -72,6 +73,7 @@ class Thinking(Struct, frozen=True, kw_only=True, tag="thinking"):
     text: str
     signature: str | None = None
     redacted: str | None = None  # an encrypted block in place of text
+    thought_signature: str | None = None  # Gemini's, as on Text
 
 
 class ToolCall(Struct, frozen=True, kw_only=True, tag="tool_call"):
@@ -79,6 +81,7 @@ class ToolCall(Struct, frozen=True, kw_only=True, tag="tool_call"):
     name: str
     arguments: str  # JSON text exactly as the model wrote it
     cache: CacheMark | None = None
+    thought_signature: str | None = None  # Gemini's, as on Text
 
 
 class ToolResult(Struct, frozen=True, kw_only=True, tag="tool_result"):

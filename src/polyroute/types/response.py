@@ -124,6 +124,7 @@ class ToolCallStarted(Struct, frozen=True, kw_only=True):
     name: str
     part: int
     choice: int = 0
+    thought_signature: str | None = None  # Gemini's
 
 
 class ToolCallDelta(Struct, frozen=True, kw_only=True):

@@ -24,12 +24,12 @@ def chunks_of(response: Response) -> Iterator[Chunk]:
         logprobs = choice.logprobs
         for number, part in enumerate(choice.parts):
             match part:
-                case Text(citations=()):
+                case Text(citations=(), thought_signature=None):
                     yield TextDelta(text=part.text, part=number, choice=choice.index, logprobs=logprobs)
                     logprobs = None  # they are the whole choice's, and told once
                 case Refusal():
                     yield RefusalDelta(text=part.text, part=number, choice=choice.index)
-                case Thinking():
+                case Thinking(thought_signature=None):
                     yield ThinkingDelta(
                         text=part.text,
                         signature=part.signature,
@@ -38,7 +38,13 @@ def chunks_of(response: Response) -> Iterator[Chunk]:
                         choice=choice.index,
                     )
                 case ToolCall():
-                    yield ToolCallStarted(id=part.id, name=part.name, part=number, choice=choice.index)
+                    yield ToolCallStarted(
+                        id=part.id,
+                        name=part.name,
+                        part=number,
+                        choice=choice.index,
+                        thought_signature=part.thought_signature,
+                    )
                     yield ToolCallDelta(arguments=part.arguments, part=number, choice=choice.index)
                 case _:
                     yield PartAdded(content=part, part=number, choice=choice.index)
