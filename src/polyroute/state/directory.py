@@ -1,4 +1,4 @@
-"""Keys, users, teams and tenants: made, changed, ended. Every method asks whether its actor may; every change is audited.
+"""Keys, users, teams and tenants: made, changed, ended. Each method asks whether its actor may, and leaves its trace.
 
 A key is 256 random bits, so its keyed hash needs no salt and no slow function. It can never hold more than its maker:
 no higher role, no other team than its maker reaches, no model its maker may not ask for.

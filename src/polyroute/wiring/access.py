@@ -1,31 +1,115 @@
-"""From what a document says of keys and limits to who may call, and how much."""
+"""From what the document and the directory say of keys and limits to who may call, and how much."""
 
-from collections.abc import Callable, Mapping
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 
 from polyroute.config import document as settings
 from polyroute.config.check import ADMIN_KEY
 from polyroute.config.document import Document
-from polyroute.errors import Forbidden
-from polyroute.state.accounts.allowances import Allowances, Budget, Rates
-from polyroute.state.keys import KeyEntry, KeyRing, digest_key
+from polyroute.errors import Forbidden, StoreError
+from polyroute.ports import Records
+from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, Rates
+from polyroute.state.directory import read_account, read_key
+from polyroute.state.keys import Digest, KeyEntry, KeyRing, digest_key, keyed_digest
 from polyroute.types.access import Caller
+from polyroute.types.identity import Account, KeyRecord, Money, Pace
 
 Authenticate = Callable[[Mapping[str, str]], Caller]
 
+PEPPER = "POLYROUTE_KEY_PEPPER"
 _KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 _ANONYMOUS = Caller()
 
 
-def authenticator(document: Document, env: Mapping[str, str]) -> Authenticate:
+def key_digest(database: Path, env: Mapping[str, str]) -> Digest:
+    """The hash under which keys are stored. Its pepper is in the environment, else in a file beside the books.
+
+    Raises StoreError where that file can be neither read nor made.
+    """
+    if pepper := env.get(PEPPER):
+        return keyed_digest(pepper.encode())
+    path = database.with_name(f"{database.name}-pepper")
+    try:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return keyed_digest(path.read_bytes())
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+        return keyed_digest(path.read_bytes())
+    except OSError as fault:
+        raise StoreError(f"the secret of the stored keys, {path}, cannot be used ({fault}); or set {PEPPER}") from fault
+
+
+class Managed:
+    """The keys and accounts of the directory, as they were when last read."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._generation = -1
+        self.is_whole = False  # read at least once, and since then without a fault
+        self.keys: tuple[KeyRecord, ...] = ()
+        self.users: dict[tuple[str, str], Account] = {}
+        self.teams: dict[tuple[str, str], Account] = {}
+        self.tenants: dict[str, Account] = {}
+
+    def refresh(self) -> bool:
+        """Reads them where anything changed; whether it did. What cannot be read stays as it was. Synchronous."""
+        was_whole = self.is_whole
+        try:
+            generation = self._records.generation()
+            if generation != self._generation:
+                self.keys = tuple(map(read_key, self._records.every("key")))
+                self.users = {(a.tenant, a.id): a for a in map(read_account, self._records.every("user"))}
+                self.teams = {(a.tenant, a.id): a for a in map(read_account, self._records.every("team"))}
+                self.tenants = {a.id: a for a in map(read_account, self._records.every("tenant"))}
+        except StoreError:
+            self.is_whole = False
+            return was_whole
+        changed = generation != self._generation or not was_whole
+        self._generation, self.is_whole = generation, True
+        return changed
+
+    def entries(self) -> Iterator[KeyEntry]:
+        for key in self.keys:
+            owners = self._owners(key)
+            models = [set(found.models) for found in (key, *owners.values()) if found.models is not None]
+            yield KeyEntry(
+                digest=bytes.fromhex(key.digest),
+                caller=Caller(
+                    user=key.user,
+                    team=key.team,
+                    tenant=key.tenant,
+                    key_id=key.id,
+                    models=frozenset(set.intersection(*models)) if models else None,
+                    role=key.role,
+                ),
+                expires_at=key.expires_at,
+                is_revoked=key.revoked_at is not None,
+                blocked=next((kind for kind, owner in owners.items() if owner.blocked), None),
+            )
+
+    def _owners(self, key: KeyRecord) -> dict[str, Account]:
+        found = {
+            f"user `{key.user}`": self.users.get((key.tenant, key.user)),
+            f"team `{key.team}`": self.teams.get((key.tenant, key.team)),
+            f"tenant `{key.tenant}`": self.tenants.get(key.tenant),
+        }
+        return {name: account for name, account in found.items() if account is not None}
+
+
+def authenticator(
+    document: Document, env: Mapping[str, str], managed: Managed | None = None, digest: Digest = digest_key
+) -> Authenticate:
     """Who holds the key among a request's lower-case headers. Raises ConfigError where keys clash."""
-    if document.server.auth == "open":
-        return _anyone
     admin = env.get(ADMIN_KEY)
-    entries = [
+    declared = [
         KeyEntry(
-            digest=digest_key(key.key.reveal()),
+            digest=digest(key.key.reveal()),
             caller=Caller(
                 user=key.user or key.name,
                 team=key.team,
@@ -36,11 +120,18 @@ def authenticator(document: Document, env: Mapping[str, str]) -> Authenticate:
         )
         for key in document.keys
     ]
-    ring = KeyRing(entries, admin_digest=digest_key(admin) if admin else None)
+    ring = KeyRing(
+        (*declared, *(managed.entries() if managed is not None else ())),
+        admin_digest=digest(admin) if admin else None,
+        digest=digest,
+        is_whole=managed is None or managed.is_whole,
+    )
+    if document.server.auth == "open":
+        return lambda headers: _anyone(headers, ring)
     return lambda headers: ring.authenticate(_presented(headers), datetime.now(UTC))
 
 
-def allowances(document: Document) -> Allowances:
+def allowances(document: Document, managed: Managed | None = None) -> Allowances:
     limits = document.limits
     return Allowances(
         per_user=Rates(
@@ -56,10 +147,14 @@ def allowances(document: Document) -> Allowances:
             for name, model in document.models.items()
             if isinstance(model, settings.Model) and model.budget is not None
         },
+        keys={} if managed is None else {key.id: _allowance(key) for key in managed.keys},
+        users={} if managed is None else {place: _allowance(user) for place, user in managed.users.items()},
+        teams={} if managed is None else {place: _allowance(team) for place, team in managed.teams.items()},
+        tenants={} if managed is None else {name: _allowance(tenant) for name, tenant in managed.tenants.items()},
     )
 
 
-def _anyone(headers: Mapping[str, str]) -> Caller:
+def _anyone(headers: Mapping[str, str], ring: KeyRing) -> Caller:
     """An open door, though not for other sites' pages in a browser on this machine: they could spend its money.
 
     Browsers say where a call comes from (Fetch Metadata, W3C); a name that was rebound to loopback shows in `host`.
@@ -67,7 +162,7 @@ def _anyone(headers: Mapping[str, str]) -> Caller:
     site = headers.get("sec-fetch-site")
     if site is not None and (site == "cross-site" or not is_loopback(_hostname(headers.get("host", "")))):
         raise Forbidden("a page of another site may not call this gateway: declare a key (`auth: keys`)")
-    return _ANONYMOUS
+    return ring.admin(_presented(headers)) or _ANONYMOUS
 
 
 def _hostname(host: str) -> str:
@@ -85,7 +180,15 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _budget(budget: settings.Budget) -> Budget:
+def _allowance(owner: KeyRecord | Account) -> Allowance:
+    return Allowance(rates=_rates(owner.limits), budget=_budget(owner.budget))
+
+
+def _rates(limits: Pace) -> Rates:
+    return Rates(requests_per_minute=limits.per_minute, tokens_per_minute=limits.tokens_per_minute)
+
+
+def _budget(budget: settings.Budget | Money) -> Budget:
     return Budget(
         daily_usd=budget.daily_usd,
         weekly_usd=budget.weekly_usd,

@@ -13,7 +13,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from polyroute.errors import BudgetExceeded, PriceUnknown, RateLimited
-from polyroute.state.accounts.allowances import Allowances, Budget, KeyAllowance, Rates
+from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, Rates
 from polyroute.state.accounts.budgets import (
     PERIODS,
     Account,
@@ -31,7 +31,7 @@ from polyroute.types.money import ZERO_USD, format_usd, from_nanos
 from polyroute.types.receipt import Spent
 
 _KNOWN_CALLERS = 4096  # whose list of budgets is kept made
-_NO_KEY = KeyAllowance()
+_NOTHING_MORE = Allowance()
 _WORDS: dict[Period, str] = {"daily": "today", "weekly": "this week", "monthly": "this month", "total": "in all"}
 
 
@@ -111,7 +111,7 @@ class Accounts:
         return RateStandings(requests=requests, tokens=tokens)
 
     def _refusal(self, rate: _Rate, wait_s: float, tokens: int) -> RateLimited:
-        who = f"{rate.subject[1]} `{rate.subject[-1]}`"
+        who = f"{rate.subject[1].removeprefix('own ')} `{rate.subject[-1]}`"
         if wait_s == float("inf") and rate.counts_tokens:
             return RateLimited(
                 f"this request of about {tokens} tokens is more than {rate.name} allows {who} in any minute"
@@ -132,7 +132,22 @@ class Accounts:
         return (
             *_rates(("user", tenant, user), allowances.per_user, "per_user_{}per_minute"),
             *_rates(("team", tenant, team), allowances.per_team, "per_team_{}per_minute"),
-            *_rates(("key", key_id or ""), self._key(key_id).rates, f"keys.{key_id}.limits.{{}}per_minute"),
+            *_rates(("own key", key_id or ""), self._key(key_id).rates, f"keys.{key_id}.limits.{{}}per_minute"),
+            *_rates(
+                ("own user", tenant, user),
+                allowances.users.get((tenant, user), _NOTHING_MORE).rates,
+                f"users.{user}.limits.{{}}per_minute",
+            ),
+            *_rates(
+                ("own team", tenant, team),
+                allowances.teams.get((tenant, team), _NOTHING_MORE).rates,
+                f"teams.{team}.limits.{{}}per_minute",
+            ),
+            *_rates(
+                ("tenant", tenant),
+                allowances.tenants.get(tenant, _NOTHING_MORE).rates,
+                f"tenants.{tenant}.limits.{{}}per_minute",
+            ),
         )
 
     # ── money ─────────────────────────────────────────────────────────────────────────────────────────
@@ -173,7 +188,11 @@ class Accounts:
         budgets = (
             allowances.user_budget,
             allowances.team_budget,
-            *(key.budget for key in allowances.keys.values()),
+            *(
+                allowance.budget
+                for own in (allowances.keys, allowances.users, allowances.teams, allowances.tenants)
+                for allowance in own.values()
+            ),
             *allowances.model_budgets.values(),
         )
         used = {cap.period for budget in budgets for cap in caps_of((), budget, "{}")}
@@ -183,9 +202,9 @@ class Accounts:
         """Start from what the ledger says was spent since `period`'s window began. Sets, never adds."""
         sums: dict[Account, Decimal] = {}
         for line in spent:
-            for cap in self._find_caps(line.tenant, line.team, line.user, line.key_id, line.model):
-                if cap.period == period:
-                    sums[cap.account] = sums.get(cap.account, ZERO_USD) + line.cost_usd
+            caps = self._find_caps(line.tenant, line.team, line.user, line.key_id, line.model)
+            for account in {cap.account for cap in caps if cap.period == period}:
+                sums[account] = sums.get(account, ZERO_USD) + line.cost_usd
         self._budgets.restore(period, sums, now)
 
     def _find_caps(self, tenant: str, team: str, user: str, key_id: str | None, model: str | None) -> tuple[Cap, ...]:
@@ -195,11 +214,26 @@ class Accounts:
             *caps_of(("user", tenant, user), allowances.user_budget, "per_user_{}_usd"),
             *caps_of(("team", tenant, team), allowances.team_budget, "per_team_{}_usd"),
             *caps_of(("key", key_id or ""), self._key(key_id).budget, f"keys.{key_id}.budget.{{}}_usd"),
+            *caps_of(
+                ("user", tenant, user),
+                allowances.users.get((tenant, user), _NOTHING_MORE).budget,
+                f"users.{user}.budget.{{}}_usd",
+            ),
+            *caps_of(
+                ("team", tenant, team),
+                allowances.teams.get((tenant, team), _NOTHING_MORE).budget,
+                f"teams.{team}.budget.{{}}_usd",
+            ),
+            *caps_of(
+                ("tenant", tenant),
+                allowances.tenants.get(tenant, _NOTHING_MORE).budget,
+                f"tenants.{tenant}.budget.{{}}_usd",
+            ),
             *caps_of(("model", model or ""), of_model, f"models.{model}.budget.{{}}_usd"),
         )
 
-    def _key(self, key_id: str | None) -> KeyAllowance:
-        return self._allowances.keys.get(key_id, _NO_KEY) if key_id is not None else _NO_KEY
+    def _key(self, key_id: str | None) -> Allowance:
+        return self._allowances.keys.get(key_id, _NOTHING_MORE) if key_id is not None else _NOTHING_MORE
 
 
 _NO_BUDGET = Budget()

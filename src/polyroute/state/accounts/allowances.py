@@ -22,7 +22,9 @@ class Budget(Struct, frozen=True, kw_only=True):
     total_usd: Decimal | None = None
 
 
-class KeyAllowance(Struct, frozen=True, kw_only=True):
+class Allowance(Struct, frozen=True, kw_only=True):
+    """What one key, user, team or tenant is allowed beyond what holds for all of its kind."""
+
     rates: Rates = Rates()
     budget: Budget = Budget()
 
@@ -34,5 +36,8 @@ class Allowances(Struct, frozen=True, kw_only=True):
     per_team: Rates = Rates()
     user_budget: Budget = Budget()
     team_budget: Budget = Budget()
-    keys: Mapping[str, KeyAllowance] = field(default_factory=dict)  # by key name
+    keys: Mapping[str, Allowance] = field(default_factory=dict)  # by key id
+    users: Mapping[tuple[str, str], Allowance] = field(default_factory=dict)  # by tenant and name
+    teams: Mapping[tuple[str, str], Allowance] = field(default_factory=dict)  # by tenant and name
+    tenants: Mapping[str, Allowance] = field(default_factory=dict)
     model_budgets: Mapping[str, Budget] = field(default_factory=dict)  # by the document's name of the model

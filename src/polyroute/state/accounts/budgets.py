@@ -117,7 +117,7 @@ class Budgets:
             if tally.settled + tally.held + amount > cap.limit_nanos:
                 return Shortage(cap=cap, settled_nanos=tally.settled, held_nanos=tally.held)
             tallies.append(tally)
-        return Hold(amount, tuple(tallies))
+        return Hold(amount, tuple(dict.fromkeys(tallies)))  # two limits may bind one account in one window
 
     def remaining_nanos(self, cap: Cap, now: datetime) -> int:
         """What may still be held; below zero where a provider billed more than was held."""

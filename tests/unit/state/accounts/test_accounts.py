@@ -5,7 +5,7 @@ import pytest
 
 from polyroute.errors import BudgetExceeded, PriceUnknown, RateLimited
 from polyroute.state.accounts.accounts import Accounts
-from polyroute.state.accounts.allowances import Allowances, Budget, KeyAllowance, Rates
+from polyroute.state.accounts.allowances import Allowances, Budget, Allowance, Rates
 from polyroute.types.access import Caller
 from polyroute.types.receipt import Spent
 
@@ -92,7 +92,7 @@ def test_tenants_with_the_same_names_do_not_share() -> None:
     [
         (Allowances(user_budget=Budget(daily_usd=Decimal(1))), "per_user_daily_usd"),
         (Allowances(team_budget=Budget(monthly_usd=Decimal(1))), "per_team_monthly_usd"),
-        (Allowances(keys={"ci": KeyAllowance(budget=Budget(total_usd=Decimal(1)))}), "keys.ci.budget.total_usd"),
+        (Allowances(keys={"ci": Allowance(budget=Budget(total_usd=Decimal(1)))}), "keys.ci.budget.total_usd"),
         (Allowances(model_budgets={"gpt": Budget(weekly_usd=Decimal(1))}), "models.gpt.budget.weekly_usd"),
     ],
 )
