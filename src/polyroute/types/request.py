@@ -64,7 +64,7 @@ Operation = Literal["chat", "embeddings", "moderation", "rerank", "image", "tran
 class Request(Struct, frozen=True, kw_only=True):
     model: str  # as asked: a route, a model or provider/model
     messages: tuple[Message, ...]
-    operation: Operation = "chat"  # what is asked of the model; `messages` then hold its input
+    operation: Operation = "chat"  # other than "chat": `messages` hold the input, one user message for each
     tools: tuple[Tool | ProviderTool, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
@@ -84,6 +84,7 @@ class Request(Struct, frozen=True, kw_only=True):
     n: int = 1
     stream: bool = False
     stream_usage: bool = False  # the caller asked to see usage in the stream
+    dimensions: int | None = None  # of each embedding; None: as many as the model gives
     output_modalities: tuple[str, ...] = ()  # "text", "audio"; empty: text
     end_user: str | None = None  # the caller's own id for its user; passed on, never an identity here
     service_tier: str | None = None

@@ -60,6 +60,7 @@ class TokenLogprob(Struct, frozen=True, kw_only=True):
 class Choice(Struct, frozen=True, kw_only=True):
     index: int = 0
     parts: tuple[Part, ...]
+    vector: tuple[float, ...] | None = None  # an embedding of input number `index`; its parts are empty
     stop: StopReason
     stop_sequence: str | None = None  # which one, where the provider says
     raw_stop: str | None = None  # the provider's own word
