@@ -8,6 +8,7 @@ from polyroute.dialects import event_stream
 from polyroute.dialects.bedrock_converse.answers import parse_response, skim_response, write_response
 from polyroute.dialects.bedrock_converse.failures import classify_error, error_type
 from polyroute.dialects.bedrock_converse.obstacles import obstacles
+from polyroute.dialects.bedrock_converse.preface import lay_preface
 from polyroute.dialects.bedrock_converse.read_content import NAME
 from polyroute.dialects.bedrock_converse.read_request import parse_request
 from polyroute.dialects.bedrock_converse.read_stream import ChunkReader
@@ -15,9 +16,9 @@ from polyroute.dialects.bedrock_converse.tap import Tap
 from polyroute.dialects.bedrock_converse.write_request import write_request
 from polyroute.dialects.bedrock_converse.write_stream import EventWriter
 from polyroute.errors import ProviderError
-from polyroute.ports import StreamReader, StreamWriter, WireRequest
+from polyroute.ports import Preface, StreamReader, StreamWriter, WireRequest
 from polyroute.types.cards import Deployment
-from polyroute.types.request import Operation, Request
+from polyroute.types.request import Operation, Request, Wire
 from polyroute.types.response import Reply, Response
 
 ERROR_TYPE = "x-amzn-errortype"
@@ -66,3 +67,6 @@ class BedrockConverse:
     ) -> ProviderError:
         """Upstream: as `classify_error`, with what the answer's `x-amzn-errortype` says."""
         return classify_error(status, body, retry_after_s, error)
+
+    def with_preface(self, wire: Wire, preface: Preface) -> Wire:
+        return lay_preface(wire, preface)

@@ -138,7 +138,7 @@ def _body(request: Request, target: Deployment, max_output_tokens: int | None, d
             system = [*system, {"text": _AS_INSTRUCTION}]
             dropped.append("output: json as an instruction")
         else:
-            body["outputConfig"] = {"textFormat": _text_format(request.output, request.output.schema, dropped)}
+            body["outputConfig"] = {"textFormat": text_format(request.output, request.output.schema, dropped)}
     if system:
         body["system"] = system
     if conversation.guardrail is not None:
@@ -182,7 +182,7 @@ def _limit(request: Request, target: Deployment, max_output_tokens: int | None, 
     return min((cap for cap in (asked, max_output_tokens) if cap is not None), default=None)
 
 
-def _text_format(output: OutputFormat, schema: Block, dropped: list[str]) -> Block:
+def text_format(output: OutputFormat, schema: Block, dropped: list[str]) -> Block:
     moved: list[str] = []
     written: Block = {"schema": orjson.dumps(enforceable(schema, moved)).decode(), "name": output.name}
     dropped.extend(f"output.schema.{word}" for word in moved)
