@@ -7,7 +7,7 @@ Synchronous: a server calls what reads many rows from a thread, with `Books` of 
 
 import heapq
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -75,8 +75,12 @@ class Books(ABC):
         """What the database finds wrong with itself."""
 
     @abstractmethod
-    def point(self, query: str, *given: object) -> tuple[Any, ...] | None:
-        """The one row of a query, as it is now."""
+    def settled(self, request_id: str) -> Receipt | None:
+        """The receipt where it is in the database. One look, and none into journals."""
+
+    @abstractmethod
+    def booked_among(self, request_ids: Sequence[str]) -> set[str]:
+        """Those whose settlement is in the database."""
 
     def receipt(self, request_id: str) -> Receipt | None:
         """The receipt as settled; of a request still in flight, what is known of it."""
@@ -96,11 +100,6 @@ class Books(ABC):
                 if request.opening.request_id == request_id:
                     return in_flight(request.opening, request.later)
         return None
-
-    def settled(self, request_id: str) -> Receipt | None:
-        """The receipt where it is in the database. One look, and none into journals."""
-        found = self.point("find_receipt", request_id)
-        return None if found is None else decode_receipt(found[0])
 
     def recent(self, limit: int = 50, *, before: datetime = _NEVER) -> list[Receipt]:
         """Settled requests, the newest first."""
@@ -219,11 +218,18 @@ class Books(ABC):
         return [read_journal(path) for path in journal_paths(self._journals_folder)]
 
     def _has(self, request: OpenRequest) -> bool:
-        return self.point("is_settled", request.opening.request_id) is not None
+        return bool(self.booked_among([request.opening.request_id]))
 
     def _one_state(self) -> AbstractContextManager[State]:
         # The journals first: what is booked between the two looks is then found in the database.
         return self.one_state([entry for contents in self._journals() for entry in contents.settled])
+
+
+def unbooked_of(settled: Sequence[Settled], booked_among: Callable[[Sequence[str]], set[str]]) -> list[Settled]:
+    """Each request once, where it is not booked."""
+    by_id = {entry.settlement.request_id: entry for entry in settled}
+    booked = booked_among(list(by_id)) if by_id else set()
+    return [entry for request_id, entry in by_id.items() if request_id not in booked]
 
 
 def query_named(queries: Queries, name: str) -> str:

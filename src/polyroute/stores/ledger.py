@@ -51,7 +51,7 @@ class Recovery(Struct, frozen=True, kw_only=True):
 
 
 class JournaledLedger(ABC):
-    """Used from one event loop at a time; `aclose` when done. A database gives it the four methods at the end."""
+    """Used from one event loop at a time; `aclose` when done. A database gives it the methods at the end."""
 
     def __init__(
         self, name: str, journals: Path, journal: Journal, *, is_remote: bool, syncer: ThreadPoolExecutor | None
@@ -134,6 +134,7 @@ class JournaledLedger(ABC):
         Call it at start, and every now and then where several processes share the journals' folder. What the database
         does not take is left for the next time: StoreError.
         """
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._prepare)
         left = [journal for path in journal_paths(self._journals) if (journal := claim(path)) is not None]
         requests, cost_usd = 0, ZERO_USD
         try:
@@ -182,6 +183,10 @@ class JournaledLedger(ABC):
     @abstractmethod
     def _book(self, entries: Sequence[Settled]) -> list[Settled]:
         """Those that were not in the books before. In the thread; StoreError where nothing was written."""
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """In the thread: what the database needs before its first use. Raises StoreError."""
 
     @abstractmethod
     def _settled_in_database(self, request_id: str) -> Receipt | None:

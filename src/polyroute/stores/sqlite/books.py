@@ -4,14 +4,14 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from polyroute.stores.books import Books as AnyBooks
-from polyroute.stores.books import State, query_named
-from polyroute.stores.journal.lines import Settled
+from polyroute.stores.books import State, unbooked_of
+from polyroute.stores.journal.lines import Settled, decode_receipt
 from polyroute.stores.sqlite.files import connect, roll_back, store_error
 from polyroute.stores.sqlite.pages import SqlitePage, margin
 from polyroute.stores.sqlite.queries import load_queries
+from polyroute.types.receipt import Receipt
 
 _PATIENCE_S = 5.0
 _MAX_FAULTS = 100  # that an integrity check reports
@@ -29,10 +29,16 @@ class Books(AnyBooks):
     def close(self) -> None:
         self._connection.close()
 
-    def point(self, query: str, *given: object) -> tuple[Any, ...] | None:
+    def settled(self, request_id: str) -> Receipt | None:
         with self._reading():
-            row: tuple[Any, ...] | None = self._connection.execute(query_named(self._queries, query), given).fetchone()
-        return row
+            found = self._connection.execute(self._queries.find_receipt, (request_id,)).fetchone()
+        return None if found is None else decode_receipt(found[0])
+
+    def booked_among(self, request_ids: Sequence[str]) -> set[str]:
+        with self._reading():
+            return {
+                name for name in request_ids if self._connection.execute(self._queries.is_settled, (name,)).fetchone()
+            }
 
     def faults(self) -> list[str]:
         try:
@@ -46,7 +52,7 @@ class Books(AnyBooks):
         with self._reading(), ExitStack() as stack:
             self._connection.execute("BEGIN")
             stack.callback(roll_back, self._connection)
-            unbooked = [entry for entry in settled if self.point("is_settled", entry.settlement.request_id) is None]
+            unbooked = unbooked_of(settled, self.booked_among)
             pages = [SqlitePage(self._connection, self._queries)]
             if unbooked:
                 pages.append(stack.enter_context(margin(unbooked)))

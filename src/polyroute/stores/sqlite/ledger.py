@@ -40,6 +40,9 @@ class SqliteLedger(JournaledLedger):
         self._queries = load_queries()
         self._books = Books(path)
 
+    def _prepare(self) -> None:
+        """It was made when it was opened."""
+
     def _book(self, entries: Sequence[Settled]) -> list[Settled]:
         booked = book(self._connection, self._path, self._queries, entries)
         shorten_log(self._connection, self._path, limit_bytes=self._log_limit_bytes)

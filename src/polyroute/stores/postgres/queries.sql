@@ -1,0 +1,101 @@
+-- name: settle_request
+INSERT INTO requests (
+    id, client_request_id, opened_us, settled_us, tenant, team, "user", key_id, route, policy, state, reserved_nanos,
+    cost_nanos, cost_complete, baseline, baseline_nanos, saved_nanos, model, provider, cache, total_ms, overhead_ms,
+    replica
+)
+SELECT
+    id, client_request_id, opened_us, settled_us, tenant, team, "user", key_id, route, policy, state, reserved_nanos,
+    cost_nanos, cost_complete <> 0, baseline, baseline_nanos, saved_nanos, model, provider, cache, total_ms, overhead_ms,
+    replica
+FROM unnest(
+    %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
+    %s::text[], %s::text[], %s::float8[], %s::float8[], %s::text[]
+) AS settled (
+    id, client_request_id, opened_us, settled_us, tenant, team, "user", key_id, route, policy, state, reserved_nanos,
+    cost_nanos, cost_complete, baseline, baseline_nanos, saved_nanos, model, provider, cache, total_ms, overhead_ms,
+    replica
+)
+ON CONFLICT (id) DO NOTHING
+RETURNING id;
+
+-- name: settle_attempt
+INSERT INTO attempts (
+    request_id, id, number, deployment, provider, model, upstream_model, answered_model, status, error, http_status,
+    cost_nanos, input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens,
+    reasoning_tokens, input_audio_tokens, output_audio_tokens, estimated, started_ms, first_token_ms, duration_ms
+)
+SELECT
+    request_id, id, number, deployment, provider, model, upstream_model, answered_model, status, error, http_status,
+    cost_nanos, input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens,
+    reasoning_tokens, input_audio_tokens, output_audio_tokens, estimated <> 0, started_ms, first_token_ms, duration_ms
+FROM unnest(
+    %s::text[], %s::text[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+    %s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::float8[], %s::float8[], %s::float8[]
+) AS ended (
+    request_id, id, number, deployment, provider, model, upstream_model, answered_model, status, error, http_status,
+    cost_nanos, input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens,
+    reasoning_tokens, input_audio_tokens, output_audio_tokens, estimated, started_ms, first_token_ms, duration_ms
+);
+
+-- name: keep_receipt
+INSERT INTO receipts (request_id, body) SELECT * FROM unnest(%s::text[], %s::bytea[]);
+
+-- name: find_receipt
+SELECT body FROM receipts WHERE request_id = %s;
+
+-- name: is_settled
+SELECT id FROM requests WHERE id = ANY(%s);
+
+-- name: list_recent
+SELECT r.body FROM requests AS q JOIN receipts AS r ON r.request_id = q.id
+WHERE q.opened_us < %s ORDER BY q.opened_us DESC, q.id DESC LIMIT %s;
+
+-- name: sum_spent
+SELECT q.replica, q.tenant, q.team, q."user", q.key_id, a.model, sum(a.cost_nanos)::bigint
+FROM requests AS q JOIN attempts AS a ON a.request_id = q.id
+WHERE q.opened_us >= %s AND a.cost_nanos IS NOT NULL
+GROUP BY 1, 2, 3, 4, 5, 6;
+
+-- name: list_request_figures
+SELECT q.route, q.model, q.state, q.cost_nanos, q.cost_complete, q.saved_nanos, q.total_ms,
+    coalesce(a.input_tokens, 0)::bigint, coalesce(a.output_tokens, 0)::bigint
+FROM requests AS q LEFT JOIN (
+    SELECT request_id,
+        sum(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_1h_tokens + input_audio_tokens)
+            AS input_tokens,
+        sum(output_tokens + reasoning_tokens + output_audio_tokens) AS output_tokens
+    FROM attempts GROUP BY request_id
+) AS a ON a.request_id = q.id
+WHERE q.opened_us >= %s;
+
+-- name: list_attempt_figures
+SELECT a.model, a.status, a.cost_nanos, a.duration_ms,
+    coalesce(a.input_tokens + a.cached_input_tokens + a.cache_write_tokens + a.cache_write_1h_tokens
+             + a.input_audio_tokens, 0),
+    coalesce(a.output_tokens + a.reasoning_tokens + a.output_audio_tokens, 0)
+FROM requests AS q JOIN attempts AS a ON a.request_id = q.id WHERE q.opened_us >= %s;
+
+-- name: list_requests
+SELECT q.id, q.client_request_id, q.opened_us, q.settled_us, q.tenant, q.team, q."user", q.key_id, q.route, q.policy,
+    q.state, q.reserved_nanos, q.cost_nanos, q.cost_complete, q.baseline, q.baseline_nanos, q.saved_nanos, q.model,
+    q.provider, q.cache, q.total_ms, q.overhead_ms, r.body
+FROM requests AS q LEFT JOIN receipts AS r ON r.request_id = q.id
+WHERE q.opened_us >= %s AND q.opened_us < %s ORDER BY q.opened_us, q.id COLLATE "C";
+
+-- name: list_attempts
+SELECT request_id, id, number, deployment, provider, model, upstream_model, answered_model, status, error, http_status,
+    cost_nanos, input_tokens, cached_input_tokens, cache_write_tokens, cache_write_1h_tokens, output_tokens,
+    reasoning_tokens, input_audio_tokens, output_audio_tokens, estimated, started_ms, first_token_ms, duration_ms
+FROM attempts WHERE request_id = ANY(%s) ORDER BY request_id, number, id;
+
+-- name: find_stray_attempts
+SELECT request_id, id FROM attempts WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = attempts.request_id);
+
+-- name: find_stray_receipts
+SELECT request_id FROM receipts WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = receipts.request_id);
+
+-- name: find_shared_attempts
+SELECT id, count(*) FROM attempts GROUP BY id HAVING count(*) > 1;

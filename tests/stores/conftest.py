@@ -1,0 +1,29 @@
+"""One real PostgreSQL and one real Valkey per worker; each test has a database, or a server, of its own."""
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from tests.rig.servers import Postgres, Valkey, postgres, valkey
+
+_NUMBERS = count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres_server: Postgres) -> str:
+    """The address of an empty database."""
+    name = f"books{next(_NUMBERS)}"
+    postgres_server.run(f"CREATE DATABASE {name}")
+    return postgres_server.url(name)
+
+
+@pytest.fixture
+def valkey_server() -> Iterator[Valkey]:
+    with valkey() as server:
+        yield server
