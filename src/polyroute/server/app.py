@@ -7,12 +7,13 @@ import asyncio
 import logging
 
 from polyroute import errors
-from polyroute.ports import Monotonic
+from polyroute.ports import Monotonic, NamesErrors
 from polyroute.server.endpoints import Found, Table
 from polyroute.server.errors import Mapped, map_error
 from polyroute.server.exchange import CallerLeft, Exchange, Receive, Scope, Send
 from polyroute.server.headers import encode
 from polyroute.server.services import Services
+from polyroute.state.authorisation import may_ever
 
 _log = logging.getLogger("polyroute.server")
 _INTERNAL = Mapped(
@@ -58,10 +59,11 @@ class App:
         endpoint = found.endpoint
         if endpoint is None:
             raise _no_endpoint(exchange, found)
-        if endpoint.access != "public":
+        if endpoint.action is not None:
             exchange.caller = services.authenticate(exchange.headers)
-            if endpoint.access == "admin" and not exchange.caller.is_admin:
-                raise errors.Forbidden("this needs the admin key")
+            if not may_ever(exchange.caller, endpoint.action):
+                role = exchange.caller.role
+                raise errors.Forbidden(f"the role `{role}` of this key is not granted {endpoint.action}")
         exchange.variables = found.variables
         await endpoint.handler(exchange, services)
 
@@ -69,8 +71,11 @@ class App:
         if exchange.started:
             return  # a stream has said it in its own last event
         services.metrics.refused(told.code or told.kind)
-        body = services.dialects[found.dialect].render_error(told.kind, told.message, field=told.field, code=told.code)
+        dialect = services.dialects[found.dialect]
+        body = dialect.render_error(told.kind, told.message, field=told.field, code=told.code)
         headers = {"x-polyroute-request-id": exchange.request_id, **told.headers}
+        if isinstance(dialect, NamesErrors):
+            headers.update(dialect.error_headers(told.kind, told.code))
         if exchange.client_request_id is not None:
             headers["x-request-id"] = exchange.client_request_id
         if not exchange.body_read:

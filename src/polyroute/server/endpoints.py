@@ -4,15 +4,21 @@ The OpenAPI description, the access test and the router all read this one table.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal
 
 from msgspec import Struct
 
 from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
+from polyroute.state.authorisation import Action
 
 Handler = Callable[[Exchange, Services], Awaitable[None]]
-Access = Literal["public", "key", "admin"]
+
+# The dialect of errors at paths that lead nowhere, by how they begin; else OpenAI's.
+_SHAPES = (
+    ("/v1/messages", "anthropic_messages"),
+    ("/anthropic/", "anthropic_messages"),
+    ("/model/", "bedrock_converse"),
+)
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -20,7 +26,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     path: str  # "/v1/receipts/{id}"; a variable is one whole segment
     handler: Handler
     summary: str
-    access: Access = "key"
+    action: Action | None = "models:call"  # what its caller must be granted; None: anybody may
     dialect: str = "openai_chat"  # of its errors
 
 
@@ -51,7 +57,7 @@ class Table:
         variables: dict[str, str] = {}
         if methods is None:
             methods, variables = self._match(tuple(path.split("/")))
-        dialect = "anthropic_messages" if path.startswith(("/v1/messages", "/anthropic/")) else "openai_chat"
+        dialect = next((name for start, name in _SHAPES if path.startswith(start)), "openai_chat")
         if methods is None:
             return Found(dialect=dialect)
         endpoint = methods.get("GET" if method == "HEAD" else method)

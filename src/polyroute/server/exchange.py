@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import cached_property
 from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
 
 from polyroute.errors import InvalidRequest, TooLarge
 from polyroute.server import strict_json
@@ -46,6 +47,11 @@ class Exchange:
     def headers(self) -> dict[str, str]:
         """Lower-case names; the last of several equal ones wins."""
         return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._scope["headers"]}
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The last of several equal names wins."""
+        return dict(parse_qsl(self._scope.get("query_string", b"").decode("latin-1")))
 
     @property
     def peer(self) -> str | None:

@@ -5,8 +5,7 @@ from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 
 ADMIN = (
-    "keys", "teams", "users", "budgets", "limits", "prompts", "reviews", "pipelines", "config", "audit-log", "usage",
-    "economics",
+    "budgets", "limits", "prompts", "reviews", "pipelines", "config", "usage", "economics",
 )  # fmt: skip
 PATHS: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/completions"),

@@ -8,6 +8,7 @@ from polyroute.preview import preview
 from polyroute.server.exchange import Exchange
 from polyroute.server.models import entry_of
 from polyroute.server.services import Services
+from polyroute.state.authorisation import Resource, allowed
 from polyroute.types.access import Caller
 from polyroute.types.encoding import to_json
 from polyroute.types.receipt import Receipt
@@ -72,4 +73,4 @@ def _may_use(caller: Caller, name: str) -> bool:
 
 def _may_read(caller: Caller, found: Receipt) -> bool:
     owner = found.caller
-    return caller.is_admin or (caller.tenant, caller.team, caller.user) == (owner.tenant, owner.team, owner.user)
+    return allowed(caller, "receipts:read", Resource(tenant=owner.tenant, team=owner.team, user=owner.user))

@@ -70,6 +70,6 @@ def _operation(endpoint: Endpoint) -> dict[str, object]:
         ]
     if endpoint.method == "POST":
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
-    if endpoint.access != "public":
+    if endpoint.action is not None:
         operation["security"] = [{"bearer": []}, {"apiKey": []}]
     return operation

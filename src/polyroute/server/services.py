@@ -1,14 +1,15 @@
 """What the endpoints act through. `wiring.py` fills it; a reload replaces it whole."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
 
 from polyroute.calls import AdHoc
 from polyroute.gateway import RequestPath
-from polyroute.ports import Dialect, Ledger
+from polyroute.ports import Dialect, Ledger, Records
 from polyroute.state.accounts.accounts import Accounts
+from polyroute.state.directory import Directory
 from polyroute.stores.figures import Figures
 from polyroute.telemetry.metrics import Metrics
 from polyroute.types.access import Caller
@@ -24,6 +25,9 @@ class AllFigures(Struct, frozen=True, kw_only=True):
 class Services(Struct, frozen=True, kw_only=True):
     path: RequestPath
     dialects: Mapping[str, Dialect]
+    directory: Directory  # synchronous: call it from a thread
+    records: Records  # likewise
+    refresh: Callable[[], Awaitable[None]]  # puts in force what was managed just now
     authenticate: Callable[[Mapping[str, str]], Caller]  # from lower-case headers; raises Unauthenticated
     ad_hoc: AdHoc
     accounts: Accounts

@@ -1,6 +1,6 @@
 """Every endpoint of the gateway."""
 
-from polyroute.server import execute, health, later, lookups, page
+from polyroute.server import admin, bedrock, execute, health, later, lookups, page
 from polyroute.server.endpoints import Endpoint, Table
 from polyroute.server.models import ModelDoor
 from polyroute.server.openapi import OpenApi
@@ -10,7 +10,7 @@ _MESSAGES = ModelDoor(dialect="anthropic_messages")
 
 
 def build_table() -> Table:
-    endpoints = (*_doors(), *_reads(), *_watchers(), *_later())
+    endpoints = (*_doors(), *_reads(), *admin.endpoints(), *_watchers(), *_later())
     return Table((*endpoints, _openapi(endpoints)))
 
 
@@ -40,17 +40,33 @@ def _doors() -> list[Endpoint]:
         )
     ]
     run = Endpoint(method="POST", path="/v1/execute", handler=execute.execute, summary="A task, a strategy, models")
-    return [*chat, *messages, run]
+    return [*chat, *messages, *bedrock.endpoints(), run]
 
 
 def _reads() -> list[Endpoint]:
     return [
         Endpoint(method="POST", path="/v1/route", handler=lookups.route, summary="Dry run: what would be decided"),
-        Endpoint(method="GET", path="/v1/receipts/{id}", handler=lookups.receipt, summary="How a request was answered"),
-        Endpoint(method="GET", path="/v1/models", handler=lookups.models, summary="Routes and models"),
-        Endpoint(method="GET", path="/models", handler=lookups.models, summary="Routes and models"),
+        Endpoint(
+            method="GET",
+            path="/v1/receipts/{id}",
+            handler=lookups.receipt,
+            summary="How a request was answered",
+            action="receipts:read",
+        ),
+        Endpoint(
+            method="GET", path="/v1/models", handler=lookups.models, action="models:read", summary="Routes and models"
+        ),
+        Endpoint(
+            method="GET", path="/models", handler=lookups.models, action="models:read", summary="Routes and models"
+        ),
         *(
-            Endpoint(method="GET", path=f"/v1/models/{name}", handler=lookups.model, summary="One route or model")
+            Endpoint(
+                method="GET",
+                path=f"/v1/models/{name}",
+                handler=lookups.model,
+                action="models:read",
+                summary="One route or model",
+            )
             for name in ("{id}", "{provider}/{id}", "{provider}/{owner}/{id}")  # names hold slashes
         ),
     ]
@@ -58,24 +74,26 @@ def _reads() -> list[Endpoint]:
 
 def _watchers() -> list[Endpoint]:
     alive = [
-        Endpoint(method="GET", path=path, handler=health.live, summary="The process answers", access="public")
+        Endpoint(method="GET", path=path, handler=health.live, summary="The process answers", action=None)
         for path in ("/health", "/healthz", "/health/live", "/health/liveness", "/health/liveliness")
     ]
     ready = [
-        Endpoint(method="GET", path=path, handler=health.ready, summary="Requests can be served", access="public")
+        Endpoint(method="GET", path=path, handler=health.ready, summary="Requests can be served", action=None)
         for path in ("/health/ready", "/health/readiness")
     ]
     return [
         *alive,
         *ready,
-        Endpoint(method="GET", path="/metrics", handler=health.metrics, summary="Prometheus metrics", access="public"),
-        Endpoint(method="GET", path="/", handler=page.page, summary="Figures of this gateway", access="public"),
+        Endpoint(method="GET", path="/metrics", handler=health.metrics, summary="Prometheus metrics", action=None),
+        Endpoint(method="GET", path="/", handler=page.page, summary="Figures of this gateway", action=None),
     ]
 
 
 def _later() -> list[Endpoint]:
     return [
-        Endpoint(method=method, path=path, handler=later.later, summary="Not offered by this version")
+        Endpoint(
+            method=method, path=path, handler=later.later, action="models:read", summary="Not offered by this version"
+        )
         for method, path in later.PATHS
     ]
 
@@ -86,5 +104,5 @@ def _openapi(endpoints: tuple[Endpoint, ...]) -> Endpoint:
         path="/openapi.json",
         handler=OpenApi(endpoints=endpoints),
         summary="This description",
-        access="public",
+        action=None,
     )

@@ -14,6 +14,7 @@ from polyroute.types.access import Caller, Role
 
 Action = Literal[
     "models:call",
+    "models:read",
     "receipts:read",
     "reviews:read",
     "reviews:decide",
@@ -41,6 +42,7 @@ ROLES: tuple[Role, ...] = ("member", "team_admin", "viewer", "admin")
 
 _MEMBER: dict[Action, Reach] = {
     "models:call": "self",
+    "models:read": "self",
     "receipts:read": "self",
     "reviews:read": "self",
     "budgets:read": "self",
@@ -62,6 +64,7 @@ _TEAM_ADMIN: dict[Action, Reach] = {
     "prompts:read": "tenant",
 }
 _VIEWER: dict[Action, Reach] = {
+    "models:read": "all",
     "receipts:read": "all",
     "reviews:read": "all",
     "keys:read": "all",

@@ -15,7 +15,7 @@ from polyroute.errors import Forbidden, InvalidRequest, UnknownObject
 from polyroute.ports import Records
 from polyroute.state.authorisation import Action, Resource, allowed, authorise, may_grant
 from polyroute.types.access import Caller, Role
-from polyroute.types.identity import Account, KeyRecord, Metadata, Money, Pace
+from polyroute.types.identity import Account, KeyRecord, Metadata, Money, Pace, shown
 from polyroute.types.records import Act, Change, Kind, Put, Record, Remove
 
 PREFIX = "sk-poly-"
@@ -57,6 +57,9 @@ class Issued(Struct, frozen=True, kw_only=True):
 
     record: KeyRecord
     key: str
+
+    def shown(self) -> dict[str, object]:
+        return {**shown(self.record), "key": self.key}
 
 
 class Directory:

@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from polyroute.types.access import Role
 
@@ -60,3 +61,8 @@ class Account(Struct, frozen=True, kw_only=True, omit_defaults=True):
     weight: int = 1  # of a team: its share where there is not enough for all
     metadata: Metadata = {}
     blocked: bool = False
+
+
+def shown(key: KeyRecord) -> dict[str, object]:
+    """A key as its managers see it: its hash is nobody's business."""
+    return {name: value for name, value in asdict(key).items() if name != "digest"}

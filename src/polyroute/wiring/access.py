@@ -1,5 +1,6 @@
 """From what the document and the directory say of keys and limits to who may call, and how much."""
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from polyroute.config import document as settings
 from polyroute.config.check import ADMIN_KEY
 from polyroute.config.document import Document
-from polyroute.errors import Forbidden, StoreError
+from polyroute.errors import Forbidden, StoreError, Unauthenticated
 from polyroute.ports import Records
 from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, Rates
 from polyroute.state.directory import read_account, read_key
@@ -18,11 +19,13 @@ from polyroute.state.keys import Digest, KeyEntry, KeyRing, digest_key, keyed_di
 from polyroute.types.access import Caller
 from polyroute.types.identity import Account, KeyRecord, Money, Pace
 
-Authenticate = Callable[[Mapping[str, str]], Caller]
-
 PEPPER = "POLYROUTE_KEY_PEPPER"
 _KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 _ANONYMOUS = Caller()
+_SIGNED = (
+    "a request signed with AWS credentials (SigV4) brings no key of this gateway: put the key into "
+    "AWS_BEARER_TOKEN_BEDROCK, and the SDK sends it as a bearer token"
+)
 
 
 def key_digest(database: Path, env: Mapping[str, str]) -> Digest:
@@ -77,7 +80,8 @@ class Managed:
     def entries(self) -> Iterator[KeyEntry]:
         for key in self.keys:
             owners = self._owners(key)
-            models = [set(found.models) for found in (key, *owners.values()) if found.models is not None]
+            allowed = (key.models, *(owner.models for owner in owners.values()))
+            models = [set(names) for names in allowed if names is not None]
             yield KeyEntry(
                 digest=bytes.fromhex(key.digest),
                 caller=Caller(
@@ -102,33 +106,62 @@ class Managed:
         return {name: account for name, account in found.items() if account is not None}
 
 
-def authenticator(
-    document: Document, env: Mapping[str, str], managed: Managed | None = None, digest: Digest = digest_key
-) -> Authenticate:
-    """Who holds the key among a request's lower-case headers. Raises ConfigError where keys clash."""
-    admin = env.get(ADMIN_KEY)
-    declared = [
-        KeyEntry(
-            digest=digest(key.key.reveal()),
-            caller=Caller(
-                user=key.user or key.name,
-                team=key.team,
-                tenant=key.tenant,
-                key_id=key.name,
-                models=None if key.models is None else frozenset(key.models),
-            ),
+class Gate:
+    """Who may call under one document, as its keys and the managed ones stand. One per version of the document."""
+
+    def __init__(
+        self,
+        document: Document,
+        env: Mapping[str, str],
+        managed: Managed | None = None,
+        *,
+        digest: Digest = digest_key,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_change` is told that managed allowances changed. Raises ConfigError where keys clash."""
+        self._document = document
+        self._admin = env.get(ADMIN_KEY)
+        self._managed = managed
+        self._digest = digest
+        self._on_change = on_change
+        self._ring = self._made()
+
+    def authenticate(self, headers: Mapping[str, str]) -> Caller:
+        """The holder of the key among a request's lower-case headers. Raises Unauthenticated or Forbidden."""
+        if self._document.server.auth == "open":
+            return _anyone(headers, self._ring)
+        key = _presented(headers)
+        if key is None and headers.get("authorization", "").startswith("AWS4-"):
+            raise Unauthenticated(_SIGNED)
+        return self._ring.authenticate(key, datetime.now(UTC))
+
+    async def refresh(self) -> None:
+        """Takes what was managed since, here or elsewhere, into force."""
+        if self._managed is not None and await asyncio.to_thread(self._managed.refresh):
+            self._ring = self._made()
+            self._on_change()
+
+    def _made(self) -> KeyRing:
+        managed, digest = self._managed, self._digest
+        declared = [
+            KeyEntry(
+                digest=digest(key.key.reveal()),
+                caller=Caller(
+                    user=key.user or key.name,
+                    team=key.team,
+                    tenant=key.tenant,
+                    key_id=key.name,
+                    models=None if key.models is None else frozenset(key.models),
+                ),
+            )
+            for key in self._document.keys
+        ]
+        return KeyRing(
+            (*declared, *(managed.entries() if managed is not None else ())),
+            admin_digest=digest(self._admin) if self._admin else None,
+            digest=digest,
+            is_whole=managed is None or managed.is_whole,
         )
-        for key in document.keys
-    ]
-    ring = KeyRing(
-        (*declared, *(managed.entries() if managed is not None else ())),
-        admin_digest=digest(admin) if admin else None,
-        digest=digest,
-        is_whole=managed is None or managed.is_whole,
-    )
-    if document.server.auth == "open":
-        return lambda headers: _anyone(headers, ring)
-    return lambda headers: ring.authenticate(_presented(headers), datetime.now(UTC))
 
 
 def allowances(document: Document, managed: Managed | None = None) -> Allowances:

@@ -23,13 +23,16 @@ from polyroute.config.snapshot import Snapshot
 from polyroute.errors import ConfigError
 from polyroute.gateway import RequestPath
 from polyroute.journey import Parts
-from polyroute.ports import Classifier, Transport
+from polyroute.ports import Classifier, Records, Transport
 from polyroute.providers.transport import open_transport
 from polyroute.server.services import AllFigures, Services
 from polyroute.stages.execution.runner import Surroundings
 from polyroute.state.accounts.accounts import Accounts
+from polyroute.state.directory import Directory
 from polyroute.state.ids import RANDOM_BITS, new_id
+from polyroute.state.keys import Digest
 from polyroute.state.latencies import Latencies
+from polyroute.stores.records.sqlite import SqliteRecords
 from polyroute.stores.sqlite.books import Books
 from polyroute.stores.sqlite.ledger import SqliteLedger, open_ledger
 from polyroute.telemetry.log import log_request
@@ -38,6 +41,7 @@ from polyroute.telemetry.tiers import TierWatch
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt
 from polyroute.wiring import access
+from polyroute.wiring.access import Gate, Managed
 from polyroute.wiring.dialects import DIALECTS
 from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
 from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
@@ -69,6 +73,9 @@ class Foundation(Struct, frozen=True, kw_only=True):
     latencies: Latencies
     metrics: Metrics
     started_at_s: int
+    records: Records
+    digest: Digest  # of stored keys
+    managed: Managed
 
 
 @asynccontextmanager
@@ -82,11 +89,18 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         ledger = open_ledger(database, durability=document.store.durability)
         stack.push_async_callback(ledger.aclose)
         await ledger.recover(_utc_now())
+        records = SqliteRecords(database)
+        stack.callback(records.close)
+        managed = Managed(records)
+        managed.refresh()
         foundation = Foundation(
             database=database,
+            records=records,
+            digest=access.key_digest(database, env),
+            managed=managed,
             transport=transport,
             ledger=ledger,
-            accounts=Accounts(access.allowances(document)),
+            accounts=Accounts(access.allowances(document, managed)),
             latencies=Latencies(),
             metrics=Metrics(),
             started_at_s=int(time.time()),
@@ -132,10 +146,20 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         observe=_observer(document, foundation.metrics),
     )
     is_open = document.server.auth == "open"
+    gate = Gate(
+        document,
+        env,
+        foundation.managed,
+        digest=foundation.digest,
+        on_change=lambda: _allow(document, foundation),
+    )
     services = Services(
         path=RequestPath(parts),
         dialects=DIALECTS,
-        authenticate=access.authenticator(document, env),
+        authenticate=gate.authenticate,
+        refresh=gate.refresh,
+        directory=directory(foundation.records, foundation.digest),
+        records=foundation.records,
         ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),
         accounts=foundation.accounts,
         ledger=foundation.ledger,
@@ -160,6 +184,22 @@ def _classifier(document: Document, pack: TaskPack) -> Classifier:
         "Callable[..., Classifier]", plugins.find("polyroute.classifiers", document.classifier, path="classifier")
     )
     return kind(tasks=pack)
+
+
+def _allow(document: Document, foundation: Foundation) -> None:
+    """What managed keys and accounts are allowed comes into force."""
+    foundation.accounts.allow(access.allowances(document, foundation.managed))
+    restore_budgets(foundation)
+
+
+def directory(records: Records, digest: Digest) -> Directory:
+    return Directory(
+        records,
+        digest=digest,
+        utc_now=_utc_now,
+        new_id=lambda prefix: new_id(prefix, time.time_ns() // 1_000_000, secrets.randbits(RANDOM_BITS)),
+        new_secret=lambda: secrets.token_urlsafe(32),
+    )
 
 
 def restore_budgets(foundation: Foundation) -> None:

@@ -25,12 +25,16 @@ _log = logging.getLogger("polyroute.reload")
 
 
 async def follow(app: App, loaded: Loaded, env: Mapping[str, str], built: Built, asked: asyncio.Event) -> None:
-    """Puts each new version of the document in force, until cancelled. `asked` demands a look at once."""
+    """Puts each new version of the document in force, and keys that anybody managed, until cancelled.
+
+    `asked` demands a look at the document at once.
+    """
     while True:
         stamps = _stamps(loaded)
         while not asked.is_set() and _stamps(loaded) == stamps:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asked.wait(), LOOK_S)
+            await app.services.refresh()
         asked.clear()
         loaded = await take(app, loaded, env, built)
 
@@ -40,7 +44,7 @@ async def take(app: App, loaded: Loaded, env: Mapping[str, str], built: Built) -
     try:
         fresh = await asyncio.to_thread(_read, loaded, env)
         after = assemble(fresh, env, built.foundation)
-        built.foundation.accounts.allow(access.allowances(fresh.document))
+        built.foundation.accounts.allow(access.allowances(fresh.document, built.foundation.managed))
         restore_budgets(built.foundation)
     except (ConfigError, StoreError) as exc:
         _log.error("the document was not taken: %s", exc)

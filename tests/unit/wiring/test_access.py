@@ -1,3 +1,4 @@
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 from polyroute.config.load import reads
 from polyroute.errors import Unauthenticated
 from polyroute.types.access import Caller
-from polyroute.wiring.access import Authenticate, allowances, authenticator, is_loopback
+from polyroute.wiring.access import Gate, allowances, is_loopback
 
 ENV = {"CI_KEY": "pk-ci-0123456789abcdef", "POLYROUTE_ADMIN_KEY": "pk-admin-0123456789abcdef"}
 DOCUMENT = """
@@ -18,8 +19,8 @@ limits: {per_user_per_minute: 20, per_team_tokens_per_minute: 9, per_team_daily_
 CI = Caller(user="ci", team="platform", tenant="acme", key_id="ci", models=frozenset({"small"}))
 
 
-def authenticate(text: str = DOCUMENT) -> Authenticate:
-    return authenticator(reads(text, ENV, folder=Path()).document, ENV)
+def authenticate(text: str = DOCUMENT) -> Callable[[Mapping[str, str]], Caller]:
+    return Gate(reads(text, ENV, folder=Path()).document, ENV).authenticate
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
-"""The audit log's chain of hashes: how an entry is made, and how a log is checked. Pure.
+"""The audit log's chain of hashes: how an entry is made, and how a log is checked.
 
 The first entry follows on 32 zero bytes. An entry that was changed, removed from the middle or put in between
-breaks the chain there; entries cut off at the end show only against a hash that was noted elsewhere (`head`).
+breaks the chain there; entries cut off at the end show only against a hash that was noted elsewhere (`Audit.head`).
 """
 
 import hashlib
-from collections.abc import Iterable
 
-from msgspec import json
+from msgspec import Struct, json
 
+from polyroute.ports import Records
 from polyroute.types.records import Act, AuditEntry
 
 BEGINNING = bytes(32)
+_PAGE = 1000
 
 _encode = json.Encoder(order="deterministic").encode
 
@@ -26,13 +27,30 @@ def next_entry(last: AuditEntry | None, act: Act) -> AuditEntry:
     return AuditEntry(seq=seq + 1, body=body, hash=link(previous, body))
 
 
-def fault_in(entries: Iterable[AuditEntry]) -> str | None:
-    """The first thing wrong with a whole log, in order; None: nothing."""
-    previous, expected = BEGINNING, 1
-    for entry in entries:
-        if entry.seq != expected:
-            return f"entry {expected} is missing: the next one is {entry.seq}"
-        if link(previous, entry.body) != entry.hash:
-            return f"entry {entry.seq} was changed, or one before it was"
-        previous, expected = entry.hash, expected + 1
-    return None
+class Audit(Struct, frozen=True, kw_only=True):
+    """What came out of checking a log."""
+
+    entries: int
+    head: str  # the last hash, in hexadecimal: to be noted elsewhere
+    fault: str | None = None  # the first thing wrong
+
+    @property
+    def whole(self) -> bool:
+        return self.fault is None
+
+
+def check(records: Records) -> Audit:
+    """The whole log, in order."""
+    previous, count = BEGINNING, 0
+    while page := records.entries(after=count, limit=_PAGE):
+        for entry in page:
+            if entry.seq != count + 1:
+                return _audit(previous, count, f"entry {count + 1} is missing: the next one is {entry.seq}")
+            if link(previous, entry.body) != entry.hash:
+                return _audit(previous, count, f"entry {entry.seq} was changed, or one before it was")
+            previous, count = entry.hash, entry.seq
+    return _audit(previous, count)
+
+
+def _audit(head: bytes, entries: int, fault: str | None = None) -> Audit:
+    return Audit(entries=entries, head=head.hex(), fault=fault)

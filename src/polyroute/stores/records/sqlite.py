@@ -1,6 +1,7 @@
 """Managed records in the SQLite file of the books. Opened directly, also beside a running gateway. Synchronous."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ class SqliteRecords:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = threading.RLock()  # one connection, asked from several threads
         self._connection = connect(path, patience_s=_PATIENCE_S)
         try:
             with self._told():
@@ -109,7 +111,8 @@ class SqliteRecords:
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
-            yield
+            with self._lock:
+                yield
         except sqlite3.Error as fault:
             raise store_error(fault, self._path) from fault
 
