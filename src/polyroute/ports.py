@@ -28,6 +28,7 @@ class WireRequest(Struct, frozen=True, kw_only=True):
     path: str  # below the provider's base address: "/chat/completions"
     body: bytes
     headers: Mapping[str, str]  # the dialect's own (anthropic-version); never credentials
+    media_type: str | None = None  # of the body; None: JSON
     dropped: tuple[str, ...] = ()  # hints that this dialect cannot express, by canonical name
 
 
@@ -107,6 +108,14 @@ class TakesPreface(Protocol):
 
     def with_preface(self, wire: Wire, preface: Preface) -> Wire:
         """A new value; `wire` is left alone."""
+
+
+@runtime_checkable
+class NamesErrors(Protocol):
+    """A dialect whose errors are also told in headers."""
+
+    def error_headers(self, kind: str, code: str | None) -> Mapping[str, str]:
+        """Door: beside the body that `render_error` gives for the same error."""
 
 
 # ── providers ─────────────────────────────────────────────────────────────────────────────────────────
@@ -225,6 +234,7 @@ class Judgement(Struct, frozen=True, kw_only=True):
 
     verdicts: tuple[Verdict, ...] = ()
     remedy: Remedy | None = None
+    response: Response | None = None  # the answer in its contract's form, in place of what came
 
 
 class Gate(Protocol):

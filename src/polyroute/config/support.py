@@ -34,13 +34,10 @@ GAPS = (
     Gap("routes.*.strategy.use", "cannot choose so", _STRATEGIES),
     Gap("routes.*.gates.*.use", "cannot judge so", _GATES),
     Gap("routes.*.gates.*.on_reject", "has nobody who reviews", _values("escalate", "retry", "block")),
-    Gap("routes.*.prompt", "has no prompts"),
-    Gap("routes.*.output", "does not reshape answers"),
     Gap("routes.*.cache", "caches no answers"),
     Gap("telemetry.otlp", "sends nothing to a collector"),
     Gap("telemetry.content", "never tells prompts and answers", _values(False)),
     Gap("pipelines.*", "runs no pipelines"),
-    Gap("prompts.*", "has no prompts"),
     Gap("batch", "runs no batches"),
     Gap("alerts.*", "alerts nobody"),
     Gap("classifiers.*", "has no classifiers of one's own"),
@@ -48,7 +45,7 @@ GAPS = (
 )
 
 # Families whose dialect this version can speak.
-CALLABLE_FAMILIES = frozenset({"openai", "anthropic", "simulated", "replay"})
+CALLABLE_FAMILIES = frozenset({"openai", "anthropic", "gemini", "bedrock", "simulated", "replay"})
 
 
 def unsupported(document: Document) -> Iterator[Problem]:

@@ -12,15 +12,18 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from polyroute import __version__
+from polyroute.dialects.json_text import json_text
 from polyroute.errors import MalformedReply, ProviderError
 from polyroute.ports import Dialect, Transport, UpstreamReply, WireRequest
 from polyroute.providers.retry_after import retry_after_s
 from polyroute.providers.transport.address import escape, parse_url
 from polyroute.types.cards import Deadlines, Deployment
+from polyroute.types.content import Opaque, Part, Text
 from polyroute.types.request import Request, without_stream
-from polyroute.types.response import Chunk, Ended, Reply, Started, StopReason
+from polyroute.types.response import Chunk, Ended, PartAdded, Reply, Started, StopReason, WireBytes
 
 _MAX_ERROR_BYTES = 256 * 1024  # of an error's body; the rest says nothing more
+_MAX_BARREN_BYTES = 16 * 1024 * 1024  # of a stream, between two chunks: as much as its longest event
 _SECRET_FROM = 8  # characters; anything shorter would scrub ordinary words
 _OURS_ALONE = frozenset({  # headers that belong to the transport
     "accept-encoding", "connection", "content-encoding", "content-length", "expect", "host", "keep-alive", "te",
@@ -70,7 +73,7 @@ class HttpProvider:
             raise ValueError(f"the header `{min(refused)}` is set by the transport and cannot be given")
         fixed = {"content-type": "application/json", "user-agent": f"polyroute/{__version__}", **credentials, **given}
         self._whole_headers = SealedHeaders({"accept": "application/json", **fixed})
-        self._stream_headers = SealedHeaders({"accept": "text/event-stream", **fixed})
+        self._stream_headers = SealedHeaders({"accept": dialects[0].stream_type.partition(";")[0], **fixed})
         secrets = [value.removeprefix("Bearer ") for value in (*credentials.values(), *given.values())]
         self._secrets = tuple(value.encode() for value in secrets if len(value) >= _SECRET_FROM)
         self._by_name = {dialect.name: dialect for dialect in dialects}
@@ -95,8 +98,12 @@ class HttpProvider:
         body = await self._body(dialect, wire, target, deadlines)
         if request.wire is not None and request.wire.dialect == dialect.name:
             seen = dialect.skim_response(body)
-            return Reply(usage=seen.usage, model=seen.model, stop=seen.stop, wire=body, dropped=wire.dropped)
+            return replace(seen, wire=body, dropped=wire.dropped, model=seen.model or target.upstream_model)
         response = dialect.parse_response(body)
+        if not response.model:
+            response = replace(response, model=target.upstream_model)
+        for choice in response.choices:
+            _check_parts(choice.parts)
         return Reply(
             usage=response.usage,
             model=response.model,
@@ -116,19 +123,34 @@ class HttpProvider:
         reader = dialect.open_reader(same_dialect=is_same)
         reply = await self._send(dialect, wire, target, deadlines, self._stream_headers)
         body, is_first = reply.chunks(), True
+        untold, barren_bytes = wire.dropped, 0
         try:
             async for data in body:
-                if is_first and data.lstrip()[:1] == b"{":  # no event begins so
-                    raise await self._not_a_stream(dialect, data, body)
-                is_first = False
-                for chunk in reader.feed(data):
+                if is_first:
+                    is_first = not (begins := data.lstrip()[:1])
+                    if begins in (b"{", b"["):  # no event begins so
+                        raise await self._not_a_stream(dialect, data, body)
+                chunks = reader.feed(data)
+                if not chunks:
+                    barren_bytes += len(data)
+                    if barren_bytes > _MAX_BARREN_BYTES:
+                        raise MalformedReply(f"the provider sent {_MAX_BARREN_BYTES} bytes that say nothing")
+                    continue
+                barren_bytes = 0
+                for chunk in chunks:
                     if type(chunk) is Ended:
                         reply.detach()
-                        yield chunk
+                        yield _named(chunk, target)
                         return
-                    yield chunk if type(chunk) is not Started else replace(chunk, dropped=wire.dropped)
+                    if type(chunk) is PartAdded:
+                        _check_parts((chunk.content,))
+                    if untold and isinstance(chunk, Started | WireBytes):
+                        chunk, untold = replace(chunk, dropped=untold), ()
+                    yield _named(chunk, target)
             for chunk in reader.close():
-                yield chunk if type(chunk) is not Started else replace(chunk, dropped=wire.dropped)
+                if untold and isinstance(chunk, Started | WireBytes):
+                    chunk, untold = replace(chunk, dropped=untold), ()
+                yield _named(chunk, target)
         finally:
             reply.close()
             await body.aclose()
@@ -171,12 +193,12 @@ class HttpProvider:
 
     async def _failure(self, dialect: Dialect, reply: UpstreamReply) -> ProviderError:
         wait_s = retry_after_s(reply.headers, self._utc_s())
-        return dialect.classify_error(reply.status, self._scrubbed(await _read_some(reply.chunks())), wait_s)
+        return dialect.classify_error(reply.status, self._scrubbed(await read_some(reply.chunks())), wait_s)
 
     async def _not_a_stream(self, dialect: Dialect, first: bytes, rest: AsyncGenerator[bytes, None]) -> ProviderError:
         """The failure of a stream that is one JSON answer: often an error under a status of 200."""
         try:
-            dialect.parse_response(self._scrubbed(first + await _read_some(rest)))
+            dialect.parse_response(self._scrubbed(first + await read_some(rest)))
         except ProviderError as exc:
             return exc
         return MalformedReply("the provider answered whole where a stream was asked for")
@@ -188,7 +210,23 @@ class HttpProvider:
         return body
 
 
-async def _read_some(body: AsyncGenerator[bytes, None]) -> bytes:
+def _check_parts(parts: tuple[Part, ...]) -> None:
+    """Raises MalformedReply where a part holds what can be written for no caller."""
+    for part in parts:
+        if isinstance(part, Opaque):
+            json_text(part.raw)
+        elif isinstance(part, Text) and part.citations:
+            json_text(part.citations)
+
+
+def _named(chunk: Chunk, target: Deployment) -> Chunk:
+    """With the model that was asked, where a provider names none: some dialects have no word for it."""
+    if (type(chunk) is Started or type(chunk) is Ended) and not chunk.model:
+        return replace(chunk, model=target.upstream_model)
+    return chunk
+
+
+async def read_some(body: AsyncGenerator[bytes, None]) -> bytes:
     """The body's beginning, as far as it comes: the status said what matters."""
     data = b""
     try:

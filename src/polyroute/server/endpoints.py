@@ -18,6 +18,7 @@ _SHAPES = (
     ("/v1/messages", "anthropic_messages"),
     ("/anthropic/", "anthropic_messages"),
     ("/model/", "bedrock_converse"),
+    ("/v1beta/", "gemini"),
 )
 
 

@@ -28,13 +28,18 @@ class ModelDoor(Struct, frozen=True, kw_only=True):
     dialect: str
 
     async def __call__(self, exchange: Exchange, services: Services) -> None:
-        dialect = services.dialects[self.dialect]
-        request = dialect.parse_request(await exchange.json(services.max_body_bytes), exchange.headers)
-        entry = entry_of(exchange, self.dialect, request.metadata)
-        if request.stream:
-            await _stream(exchange, services, dialect, request, entry)
-        else:
-            await _answer(exchange, services, dialect, request, entry)
+        await answer_body(exchange, services, self.dialect, await exchange.json(services.max_body_bytes))
+
+
+async def answer_body(exchange: Exchange, services: Services, door: str, body: dict[str, object]) -> None:
+    """Answers a request whose body was read and holds all there is to ask; `door` is its dialect."""
+    dialect = services.dialects[door]
+    request = dialect.parse_request(body, exchange.headers)
+    entry = entry_of(exchange, door, request.metadata)
+    if request.stream:
+        await _stream(exchange, services, dialect, request, entry)
+    else:
+        await _answer(exchange, services, dialect, request, entry)
 
 
 def entry_of(exchange: Exchange, door: str, metadata: Mapping[str, object]) -> Entry:
@@ -97,5 +102,7 @@ async def _stream(exchange: Exchange, services: Services, dialect: Dialect, requ
 
 
 def _dated(said: _Said, receipt: Receipt) -> _Said:
-    """With the request's time where the provider told none: OpenAI's callers are always given one."""
-    return said if said.created_s is not None else replace(said, created_s=int(receipt.time.timestamp()))
+    """With the request's time and id where the provider told none: OpenAI's callers are always given them."""
+    if said.created_s is None:
+        said = replace(said, created_s=int(receipt.time.timestamp()))
+    return said if said.id else replace(said, id=receipt.request_id)

@@ -1,6 +1,6 @@
 """Every endpoint of the gateway."""
 
-from polyroute.server import admin, bedrock, execute, health, later, lookups, page
+from polyroute.server import admin, bedrock, execute, gemini, health, later, lookups, page
 from polyroute.server.endpoints import Endpoint, Table
 from polyroute.server.models import ModelDoor
 from polyroute.server.openapi import OpenApi
@@ -40,7 +40,7 @@ def _doors() -> list[Endpoint]:
         )
     ]
     run = Endpoint(method="POST", path="/v1/execute", handler=execute.execute, summary="A task, a strategy, models")
-    return [*chat, *messages, *bedrock.endpoints(), run]
+    return [*chat, *messages, *bedrock.endpoints(), *gemini.endpoints(), run]
 
 
 def _reads() -> list[Endpoint]:

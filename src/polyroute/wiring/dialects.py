@@ -1,14 +1,21 @@
 """Every wire format that is spoken here, and which of them each family of providers is called in."""
 
 from polyroute.dialects.anthropic_messages import AnthropicMessages
+from polyroute.dialects.bedrock_converse import BedrockConverse
+from polyroute.dialects.gemini import Gemini, GeminiArray
 from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.ports import Dialect
 
 OPENAI_CHAT = OpenAIChat()
 ANTHROPIC_MESSAGES = AnthropicMessages()
+BEDROCK_CONVERSE = BedrockConverse()
+GEMINI = Gemini()
 
 # What an OpenAI-shaped server is called in: a request in one of these goes to that endpoint, any other to the first
 # of its operation.
 OPENAI_SHAPED: tuple[Dialect, ...] = (OPENAI_CHAT,)
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (*OPENAI_SHAPED, ANTHROPIC_MESSAGES)}
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect for dialect in (*OPENAI_SHAPED, ANTHROPIC_MESSAGES, BEDROCK_CONVERSE, GEMINI)
+}
+DIALECTS["gemini_array"] = GeminiArray()  # a door alone: the same, its streams as an array

@@ -1,8 +1,11 @@
 """From what a document says of providers to adapters that can be called."""
 
+import os
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -11,17 +14,22 @@ from msgspec.structs import asdict
 from polyroute.config import document as settings
 from polyroute.config.document import Document
 from polyroute.config.resolve import simulations
+from polyroute.config.secret import Secret
 from polyroute.errors import ConfigError, MalformedReply, Problem
 from polyroute.ports import Classifier, Provider, Transport
 from polyroute.providers.anthropic import Anthropic
+from polyroute.providers.bedrock import Bedrock, endpoint, region_of
+from polyroute.providers.gemini import Gemini
 from polyroute.providers.logic import Fetch, LogicProvider, Lookup, Rule, Service
 from polyroute.providers.openai import OpenAI
 from polyroute.providers.replay import Replay
 from polyroute.providers.simulated import Simulated, SimulatedModel
+from polyroute.stages.execution.wording import NO_PROMPT
 from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
 from polyroute.wiring import dialects
 from polyroute.wiring.routes import LOGIC, logic_model
 
+_BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"  # a Bedrock API key, where AWS's own SDKs look for it
 _FREE = Price(rates=Rates(input=Decimal(0), output=Decimal(0)), source="no model is called")
 
 
@@ -67,6 +75,7 @@ def logic_deployments(document: Document) -> dict[str, tuple[Deployment, ...]]:
                 card=ModelCard(id=model, prices=(_FREE,), source="document", latency_ms=0.0),
                 region=document.routes[name].region,  # it is said here, wherever that is
                 private=True,
+                quirks=frozenset({NO_PROMPT}),
                 max_tries=1,
             ),
         )
@@ -103,6 +112,57 @@ def _anthropic(name: str, provider: settings.Provider, shop: Workshop) -> Provid
     )
 
 
+def _bedrock(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
+    """With an API key calls need no signature, and then nothing of AWS's is loaded."""
+    api_key, given, transport = provider.api_key, provider.credentials, shop.transport
+    if api_key is None and given is None and (found := os.environ.get(_BEDROCK_KEY)):
+        api_key = Secret(found, name=_BEDROCK_KEY)
+    region = region_of(provider.base_url) if provider.base_url is not None else None
+    region = region or provider.region or os.environ.get("AWS_REGION")
+    if api_key is None:
+        signing = _signing()
+        region = region or signing.usual_region()
+        if given is None:
+            wallet = signing.usual_wallet()
+        else:
+            token = None if given.session_token is None else given.session_token.reveal()
+            wallet = signing.given_wallet(given.access_key.reveal(), given.secret_key.reveal(), token)
+        transport = signing.SigningTransport(transport, wallet, _need(region))
+    return Bedrock(
+        dialect=dialects.BEDROCK_CONVERSE,
+        transport=transport,
+        base_url=provider.base_url or endpoint(_need(region)),
+        api_key=api_key,
+        headers=provider.headers,
+        auth_header=provider.auth_header,
+    )
+
+
+def _need(region: str | None) -> str:
+    if region is None:
+        raise ValueError("the region is missing: set `region`, or AWS_REGION")
+    return region
+
+
+def _signing() -> Any:
+    """The module that signs, whose library comes with an extra. Raises ValueError where it is not installed."""
+    try:
+        return import_module("polyroute.providers.signing")
+    except ModuleNotFoundError as exc:
+        raise ValueError("calls to Bedrock are signed by botocore: pip install 'polyroute[bedrock]'") from exc
+
+
+def _gemini(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
+    return Gemini(
+        dialect=dialects.GEMINI,
+        transport=shop.transport,
+        base_url=provider.base_url,
+        api_key=provider.api_key,
+        headers=provider.headers,
+        auth_header=provider.auth_header,
+    )
+
+
 def _simulated(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
     return Simulated(
         models={
@@ -123,6 +183,8 @@ def _replay(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
 _BUILDERS: dict[str, Callable[[str, settings.Provider, Workshop], Provider]] = {
     "openai": _openai,
     "anthropic": _anthropic,
+    "gemini": _gemini,
+    "bedrock": _bedrock,
     "simulated": _simulated,
     "replay": _replay,
 }
