@@ -11,19 +11,24 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 _MAY_END = (b"\n\n", b"\n\r", b"\r\r")  # every blank line holds one of these
 _BLANK_LINES = (b"\n", b"\r\n", b"\r")
 _MARK = b"\xef\xbb\xbf"
+_MOST_SILENT = 20_000  # events without data, one after another: more are no keep-alive
 
 
 class EventSplitter:
     """Cuts a byte stream after each blank line. The events joined are the exact bytes fed, but for a first mark."""
 
-    __slots__ = ("_begun", "_tail")
+    __slots__ = ("_begun", "_silent", "_tail")
 
     def __init__(self) -> None:
         self._begun = False  # the first event is out
+        self._silent = 0  # events without data since the last one with it
         self._tail = bytearray()  # the event that is not whole yet
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Events completed by `data`, each with its own line ends. Raises MalformedReply over MAX_EVENT_BYTES."""
+        """Events completed by `data`, each with its own line ends.
+
+        Raises MalformedReply for one over MAX_EVENT_BYTES, and for a flood of events without data.
+        """
         if self._tail:
             seen = max(0, len(self._tail) - 2)  # a mark is two bytes, and the byte after it may have to be waited for
             self._tail += data
@@ -34,10 +39,12 @@ class EventSplitter:
             self._tail.clear()
         if b"\r" in data:
             events, start = _cut_at_any_line_end(data)
+            self._check_silence(events)
         elif data.find(b"\n") == len(data) - 2 and data.endswith(b"\n"):
             events, start = [data], len(data)  # by far the commonest form: one whole event of one line
         else:
             events, start = _cut_at_line_feeds(data)
+            self._check_silence(events)
         if start < len(data):
             self._tail += data[start:] if start else data
             self._check_size()
@@ -49,6 +56,12 @@ class EventSplitter:
     def rest(self) -> bytes:
         """What was fed after the last whole event."""
         return bytes(self._tail) if self._begun else bytes(self._tail).removeprefix(_MARK)
+
+    def _check_silence(self, events: list[bytes]) -> None:
+        for event in events:
+            self._silent = 0 if b"data" in event else self._silent + 1
+        if self._silent > _MOST_SILENT:
+            raise MalformedReply(f"the provider sent {_MOST_SILENT} events without data")
 
     def _check_size(self) -> None:
         if len(self._tail) > MAX_EVENT_BYTES:

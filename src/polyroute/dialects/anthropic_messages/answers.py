@@ -8,6 +8,7 @@ from polyroute.dialects.anthropic_messages.read_content import Block, read_parts
 from polyroute.dialects.anthropic_messages.stops import read_stop, write_stop
 from polyroute.dialects.anthropic_messages.usage import read_usage, write_usage
 from polyroute.dialects.anthropic_messages.write_content import write_parts
+from polyroute.dialects.json_text import UNREADABLE
 from polyroute.errors import InvalidRequest, MalformedReply
 from polyroute.types.response import Choice, Reply, Response, StopReason
 
@@ -29,7 +30,7 @@ _SKIM = msgspec.json.Decoder(_Skimmed)
 def skim_response(body: bytes) -> Reply:
     try:
         answer = _SKIM.decode(body)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise MalformedReply(f"the provider's answer is no message: {exc}") from exc
     if answer.type == "error" or answer.error is not None:
         raise classify_event({"error": answer.error})

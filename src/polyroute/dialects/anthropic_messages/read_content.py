@@ -7,10 +7,9 @@ Source: platform.claude.com, API reference "Create a Message", content blocks.
 from base64 import b64encode
 from collections.abc import Callable
 
-import orjson
-
 from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, text, wrong
 from polyroute.dialects.forbidden import media_at
+from polyroute.dialects.json_text import json_text
 from polyroute.types.content import (
     CacheMark,
     Document,
@@ -139,7 +138,7 @@ def _tool_use(block: Block, at: str) -> ToolCall:
 
 def _arguments(given: Block) -> str:
     broken = given.get(INVALID_JSON)
-    return broken if isinstance(broken, str) else orjson.dumps(given).decode()
+    return broken if isinstance(broken, str) else json_text(given)
 
 
 def _tool_result(block: Block, at: str) -> ToolResult:

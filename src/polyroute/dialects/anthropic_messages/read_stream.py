@@ -6,6 +6,7 @@ from polyroute.dialects.anthropic_messages.events import read_event, read_rest
 from polyroute.dialects.anthropic_messages.read_content import Block, read_block
 from polyroute.dialects.anthropic_messages.stops import read_stop
 from polyroute.dialects.anthropic_messages.usage import later_usage, read_usage
+from polyroute.dialects.json_text import json_text
 from polyroute.dialects.sse import EventSplitter
 from polyroute.errors import InvalidRequest, MalformedReply, StreamInterrupted
 from polyroute.types.content import Text
@@ -109,7 +110,7 @@ class ChunkReader:
                 self._calls.add(part)
                 chunks.append(ToolCallStarted(id=_text(block, "id"), name=_text(block, "name"), part=part))
                 if given := block.get("input"):
-                    chunks.append(ToolCallDelta(arguments=orjson.dumps(given).decode(), part=part))
+                    chunks.append(ToolCallDelta(arguments=json_text(given), part=part))
             case _:
                 self._gathered[part] = block
 

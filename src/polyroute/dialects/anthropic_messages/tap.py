@@ -6,8 +6,8 @@ deployment. The closing events wait in `Ended`, for the books. Between them noth
 
 from polyroute.dialects.anthropic_messages.events import read_event, read_rest
 from polyroute.dialects.anthropic_messages.usage import later_usage, read_usage
-from polyroute.dialects.sse import EventSplitter
-from polyroute.errors import StreamInterrupted
+from polyroute.dialects.sse import MAX_EVENT_BYTES, EventSplitter
+from polyroute.errors import MalformedReply, StreamInterrupted
 from polyroute.types.response import Chunk, Ended, WireBytes
 
 _CONTENT = (b"event: content_block_", b"event:content_block_", b"event: ping")
@@ -17,11 +17,12 @@ _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
 class Tap:
-    __slots__ = ("_ended", "_held", "_model", "_opened", "_splitter", "_stopped", "_tail", "_usage")
+    __slots__ = ("_ended", "_held", "_model", "_opened", "_silent_bytes", "_splitter", "_stopped", "_tail", "_usage")
 
     def __init__(self) -> None:
         self._splitter = EventSplitter()
         self._held: list[bytes] = []  # opening events
+        self._silent_bytes = 0  # of events that are no content, those held among them
         self._tail: list[bytes] = []  # from message_delta on
         self._opened = False  # content came
         self._stopped = False  # a stop reason came
@@ -78,11 +79,18 @@ class Tap:
             self._tail.append(event)
             self._end(chunks)
         elif self._tail:
+            self._note_silence(event)
             self._tail.append(event)
         else:
+            self._note_silence(event)
             self._held.append(event)
-            if self._opened or _says_something(value) or sum(map(len, self._held)) > _MOST_HELD:
+            if self._opened or _says_something(value) or self._silent_bytes > _MOST_HELD:
                 self._release(passed)
+
+    def _note_silence(self, event: bytes) -> None:
+        self._silent_bytes += len(event)
+        if self._silent_bytes > MAX_EVENT_BYTES:
+            raise MalformedReply(f"the provider sent {MAX_EVENT_BYTES} bytes of events without content")
 
     def _release(self, passed: list[bytes]) -> None:
         self._opened = True
@@ -98,9 +106,10 @@ def _says_something(event: dict[str, object] | None) -> bool:
     """Whether an event carries content: a delta, or the start of a block that is more than its deltas."""
     if event is None:
         return False
-    if event["type"] == "content_block_start":
+    kind = event.get("type")
+    if kind == "content_block_start":
         block = event.get("content_block")
         return isinstance(block, dict) and (
             block.get("type") not in _SILENT_BLOCKS or bool(block.get("text") or block.get("thinking"))
         )
-    return event["type"] == "content_block_delta"
+    return kind == "content_block_delta"

@@ -12,6 +12,7 @@ from polyroute.dialects.bedrock_converse.stops import read_stop, write_stop
 from polyroute.dialects.bedrock_converse.tap import invoked_model
 from polyroute.dialects.bedrock_converse.usage import read_usage, write_usage
 from polyroute.dialects.bedrock_converse.write_content import write_parts
+from polyroute.dialects.json_text import UNREADABLE
 from polyroute.errors import InvalidRequest, MalformedReply
 from polyroute.types.response import Choice, Reply, Response, StopReason
 
@@ -41,7 +42,7 @@ _SKIM = msgspec.json.Decoder(_Skimmed)
 def skim_response(body: bytes) -> Reply:
     try:
         answer = _SKIM.decode(body)
-    except msgspec.DecodeError as exc:
+    except UNREADABLE as exc:
         raise MalformedReply(f"the provider's answer is no Converse output: {exc}") from exc
     if answer.output is None or answer.output.message is None or answer.output.message.content is None:
         raise _no_output(body)

@@ -8,11 +8,11 @@ Source: Amazon Bedrock API reference, "ContentBlock", "ToolResultContentBlock", 
 from base64 import b64encode
 from collections.abc import Callable
 
-import orjson
 from msgspec.structs import replace
 
 from polyroute.dialects.bedrock_converse.citations import read_citation
 from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, text, wrong
+from polyroute.dialects.json_text import json_text
 from polyroute.errors import InvalidRequest
 from polyroute.types.content import (
     Audio,
@@ -171,7 +171,7 @@ def _tool_use(block: Block, at: str) -> Part:
     return ToolCall(
         id=text(call.get("toolUseId"), f"{at}.toolUseId"),
         name=text(call.get("name"), f"{at}.name"),
-        arguments="{}" if given is None else orjson.dumps(given).decode(),
+        arguments="{}" if given is None else json_text(given),
     )
 
 
@@ -187,7 +187,7 @@ def _tool_result(block: Block, at: str) -> Part:
         place = f"{at}.content[{index}]"
         inner = mapping(value, place)
         if "json" in inner:
-            parts.append(Text(text=orjson.dumps(inner["json"]).decode()))
+            parts.append(Text(text=json_text(inner["json"])))
             continue
         part = _read_block(inner, place)
         if not isinstance(part, Text | Image | Document | Opaque):

@@ -18,6 +18,7 @@ from polyroute.dialects.gemini.read_content import read_part
 from polyroute.dialects.gemini.stops import BROKEN, read_stop, stop_word, write_stop
 from polyroute.dialects.gemini.usage import read_usage, write_usage
 from polyroute.dialects.gemini.write_content import UNSIGNED, write_part
+from polyroute.dialects.json_text import UNREADABLE
 from polyroute.errors import InvalidRequest, MalformedReply
 from polyroute.types.content import Part, Text, ToolCall
 from polyroute.types.response import Choice, Reply, Response, StopReason
@@ -44,7 +45,7 @@ _SKIM = msgspec.json.Decoder(_Skimmed)
 def skim_response(body: bytes) -> Reply:
     try:
         answer = _SKIM.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except UNREADABLE as exc:
         _raise_failure(body, exc)
     if answer.error is not None:
         raise classify_event({"error": answer.error})

@@ -6,12 +6,11 @@ Raises InvalidRequest naming the field. Source: ai.google.dev, API reference "Co
 
 from collections.abc import Callable
 
-import orjson
-
 from polyroute.dialects.fields import array, boolean, mapping, missing, text, wrong
 from polyroute.dialects.forbidden import media_at
 from polyroute.dialects.gemini.calls import CallIds
 from polyroute.dialects.gemini.names import NAME, Block, camel
+from polyroute.dialects.json_text import json_text
 from polyroute.types.content import (
     Audio,
     Document,
@@ -78,7 +77,7 @@ def _call(call: Block, at: str, calls: CallIds, signature: str | None) -> ToolCa
     return ToolCall(
         id=calls.of_call(_id(call, at), name),
         name=name,
-        arguments="{}" if args is None else orjson.dumps(mapping(args, f"{at}.args")).decode(),
+        arguments="{}" if args is None else json_text(mapping(args, f"{at}.args")),
         thought_signature=signature,
     )
 
@@ -93,7 +92,7 @@ def _result(result: Block, at: str, calls: CallIds) -> ToolResult:
     value = given[only] if only in ("output", "result", "error") else given
     parts: list[Text | Image | Document | Opaque] = []
     if given:
-        parts.append(Text(text=value if isinstance(value, str) else orjson.dumps(value).decode()))
+        parts.append(Text(text=value if isinstance(value, str) else json_text(value)))
     shown = result.get("parts")
     for index, item in enumerate(() if shown is None else items(shown, f"{at}.parts")):
         place = f"{at}.parts[{index}]"

@@ -2,9 +2,10 @@
 
 import orjson
 
+from polyroute.dialects.json_text import UNREADABLE
 from polyroute.dialects.openai_chat.errors import error_in
 from polyroute.dialects.openai_chat.read_response import raise_failed_choice, raise_failure
-from polyroute.dialects.openai_chat.shape import ANSWER, UNREADABLE, WireAnswer
+from polyroute.dialects.openai_chat.shape import ANSWER, WireAnswer
 from polyroute.dialects.openai_chat.stops import FAILED
 from polyroute.dialects.sse import parse_event
 

@@ -6,11 +6,11 @@ import orjson
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
+from polyroute.dialects.json_text import UNREADABLE, json_text
 from polyroute.dialects.openai_chat.errors import error_in
 from polyroute.dialects.openai_chat.read_messages import NAME, read_reasoning_details
 from polyroute.dialects.openai_chat.shape import (
     ANSWER,
-    UNREADABLE,
     WireChoice,
     WireFunction,
     WireLogprob,
@@ -20,6 +20,7 @@ from polyroute.dialects.openai_chat.shape import (
     usage_in,
 )
 from polyroute.dialects.openai_chat.stops import FAILED, read_stop, stop_of
+from polyroute.dialects.openai_chat.think_tags import OPENING, split
 from polyroute.dialects.openai_chat.usage import read_usage
 from polyroute.errors import MalformedReply, Overloaded
 from polyroute.types.content import Image, Inline, Link, Opaque, Part, Refusal, Text, Thinking, ToolCall
@@ -42,6 +43,7 @@ class _Skimmed(Struct):
     choices: list[_SkimmedChoice]
     model: str | None = None
     usage: Raw = Raw()
+    system_fingerprint: str | None = None
 
 
 _SKIM = Decoder(_Skimmed)
@@ -65,6 +67,7 @@ def skim_response(body: bytes) -> Reply:
             first.finish_reason, calls_tools=bool(first.message.tool_calls), refuses=bool(first.message.refusal)
         ),
         wire=body,
+        fingerprint=skimmed.system_fingerprint,
     )
 
 
@@ -131,7 +134,7 @@ def _read_choice(choice: WireChoice, position: int) -> Choice:
 def parts_of(message: WireMessage) -> tuple[Part, ...]:
     parts: list[Part] = list(thinking_in(message))
     citations = tuple(message.annotations or ())
-    for part in content_in(message):
+    for part in _untagged(content_in(message)):
         if isinstance(part, Text) and citations:
             part, citations = Text(text=part.text, citations=citations), ()
         parts.append(part)
@@ -164,6 +167,14 @@ def thinking_in(message: WireMessage) -> list[Thinking]:
     if plain and not any(part.text for part in details):
         return [Thinking(text=plain), *details]
     return details
+
+
+def _untagged(content: list[Text | Thinking]) -> list[Text | Thinking]:
+    """Thinking out of the tags in which it stands at the head of the text."""
+    if not content or not isinstance(head := content[0], Text) or OPENING not in head.text:
+        return content
+    pieces = [Thinking(text=text) if is_thinking else Text(text=text) for is_thinking, text in split(head.text)]
+    return [*pieces, *content[1:]]
 
 
 def content_in(message: WireMessage) -> list[Text | Thinking]:
@@ -200,7 +211,7 @@ def images_in(message: WireMessage) -> list[Image]:
 
 def arguments_of(function: WireFunction) -> str:
     arguments = function.arguments
-    return orjson.dumps(arguments).decode() if isinstance(arguments, dict) else arguments or ""
+    return json_text(arguments) if isinstance(arguments, dict) else arguments or ""
 
 
 def read_logprobs(logprobs: WireLogprobs | None) -> tuple[TokenLogprob, ...] | None:

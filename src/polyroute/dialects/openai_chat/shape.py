@@ -4,10 +4,13 @@ Every field may be absent or null, since servers differ in what they leave out. 
 where it is read; this module only says which types are believable.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import DecodeError, Raw, Struct
+from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
+
+_Index = Annotated[int, Meta(ge=0, le=9999)]  # of a choice or a call: each is remembered
+_Byte = Annotated[int, Meta(ge=0, le=255)]
 
 
 class WireFunction(Struct):
@@ -17,7 +20,7 @@ class WireFunction(Struct):
 
 class WireCall(Struct):
     id: str | None = None
-    index: int | None = None
+    index: _Index | None = None
     type: str | None = None
     function: WireFunction | None = None
     custom: dict[str, Any] | None = None
@@ -41,7 +44,7 @@ class WireMessage(Struct):
 class WireLogprob(Struct):
     token: str
     logprob: float | None = None
-    bytes: list[int] | None = None
+    bytes: list[_Byte] | None = None
     top_logprobs: list["WireLogprob"] | None = None
 
 
@@ -51,7 +54,7 @@ class WireLogprobs(Struct):
 
 
 class WireChoice(Struct):
-    index: int | None = None
+    index: _Index | None = None
     message: WireMessage | None = None
     delta: WireMessage | None = None
     finish_reason: str | None = None
@@ -76,8 +79,6 @@ class WireAnswer(Struct):
 
 ANSWER = Decoder(WireAnswer)
 
-# What decoding may raise: not JSON or not the types above, bytes that are no text, and nesting without end.
-UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 _LATEST_S = 1 << 40
 
 

@@ -16,18 +16,32 @@ _SPACED = b'": '  # JSON with a space after the colon is rare here, and parsed
 
 
 class Tap:
-    __slots__ = ("_ended", "_events", "_finished", "_held", "_held_bytes", "_model", "_opened", "_unfinished", "_usage")
+    __slots__ = (
+        "_ended",
+        "_events",
+        "_fingerprint",
+        "_finished",
+        "_held",
+        "_held_bytes",
+        "_model",
+        "_opened",
+        "_silent_bytes",
+        "_unfinished",
+        "_usage",
+    )
 
     def __init__(self) -> None:
         self._events = EventSplitter()
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._silent_bytes = 0  # of events passed on that are no content
         self._opened = False
         self._ended = False
         self._finished: set[int] = set()
         self._unfinished: set[int] = set()  # seen to go on after another choice had finished
         self._usage = b""
         self._model = ""
+        self._fingerprint: str | None = None
 
     def feed(self, data: bytes) -> list[Chunk]:
         if self._ended:
@@ -90,26 +104,35 @@ class Tap:
         elif finishes or self._held or not self._opened:
             self._hold(event)
         else:
+            self._silent_bytes += len(event)
+            _check_silence(self._silent_bytes)
             passed.append(event)
         return None
 
     def _note(self, answer: WireAnswer) -> None:
         if answer.model:
             self._model = answer.model
+        if answer.system_fingerprint:
+            self._fingerprint = answer.system_fingerprint
         self._usage = bytes(usage_in(answer)) or self._usage  # some report it with every chunk: the last one counts
 
     def _hold(self, event: bytes) -> None:
         self._held.append(event)
         self._held_bytes += len(event)
-        if self._held_bytes > MAX_EVENT_BYTES:
-            raise MalformedReply(f"the provider sent {MAX_EVENT_BYTES} bytes of events without content")
+        _check_silence(self._held_bytes)
 
     def _end(self) -> Ended:
         unfinished = self._unfinished | set(range(max(self._finished, default=0) + 1))
         if unfinished - self._finished:
             raise StreamInterrupted("the provider's stream stopped before the answer was finished")
         self._ended = True
-        return Ended(usage=read_usage(self._usage), model=self._model, wire=b"".join(self._held))
+        tail = b"".join(self._held)
+        return Ended(usage=read_usage(self._usage), model=self._model, fingerprint=self._fingerprint, wire=tail)
+
+
+def _check_silence(size: int) -> None:
+    if size > MAX_EVENT_BYTES:
+        raise MalformedReply(f"the provider sent {MAX_EVENT_BYTES} bytes of events without content")
 
 
 def _is_plain(event: bytes) -> bool:

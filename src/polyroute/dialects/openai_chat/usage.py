@@ -7,7 +7,7 @@ OpenAI counts cached and audio tokens inside `prompt_tokens`, reasoning and audi
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from polyroute.dialects.openai_chat.shape import UNREADABLE
+from polyroute.dialects.json_text import UNREADABLE
 from polyroute.types.response import Usage
 
 _ABSURD = 1 << 40  # tokens
