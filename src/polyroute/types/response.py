@@ -18,6 +18,17 @@ class StopReason(Enum):
     UNKNOWN = "unknown"  # the provider said something new
 
 
+class Units(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is billed otherwise than by tokens: of an answer, or expected of it before the call."""
+
+    images: int = 0
+    image_kind: str = ""  # "hd/1024x1024": quality and size, on which an image's price may depend
+    audio_ms: int = 0  # of recorded speech
+    characters: int = 0  # of text to be spoken
+    searches: int = 0  # of reranked lists
+    estimated: bool = False  # the most it can be, rather than the count
+
+
 class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens by disjoint class: each token is counted, and priced, exactly once."""
 
@@ -29,6 +40,7 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasoning_tokens: int = 0  # 0 also where the provider counts them in output_tokens
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
+    units: Units | None = None
     estimated: bool = False  # the provider gave no usage; counted by us
 
     @property
@@ -97,6 +109,7 @@ class Started(Struct, frozen=True, kw_only=True):
     model: str
     created_s: int | None = None
     dropped: tuple[str, ...] = ()  # hints this upstream cannot express; set by the provider
+    media_type: str | None = None  # of a stream that is no stream of events; set by the provider
 
 
 class TextDelta(Struct, frozen=True, kw_only=True):
@@ -153,6 +166,7 @@ class WireBytes(Struct, frozen=True, kw_only=True):
     """Whole events in the door's own dialect, passed as they came."""
 
     data: bytes
+    dropped: tuple[str, ...] = ()  # of a stream's first: hints its upstream was not sent; set by the provider
 
 
 class Ended(Struct, frozen=True, kw_only=True):
@@ -163,6 +177,7 @@ class Ended(Struct, frozen=True, kw_only=True):
 
     usage: Usage | None
     model: str = ""
+    fingerprint: str | None = None
     wire: bytes | None = None
 
 
@@ -188,4 +203,6 @@ class Reply(Struct, frozen=True, kw_only=True):
     stop: StopReason
     wire: bytes | None = None  # set where door and upstream speak the same dialect: the body, untouched
     response: Response | None = None  # always set where `wire` is not
+    fingerprint: str | None = None  # where only `wire` holds it
     dropped: tuple[str, ...] = ()
+    media_type: str = "application/json"  # of `wire`

@@ -16,7 +16,9 @@ from polyroute.stages.execution import costs
 from polyroute.stages.execution.attempts import NOTHING, AttemptLog, Heard, Trial
 from polyroute.stages.execution.meter import Meter
 from polyroute.stages.execution.progress import MAX_JITTER, Accept, GiveUp, Try, decide
+from polyroute.stages.execution.wording import Wording
 from polyroute.types.cards import Deadlines
+from polyroute.types.receipt import Attempt
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Ended, Reply, Response, Started, WireBytes
 from polyroute.types.routing import Plan
@@ -39,6 +41,7 @@ class Order(Struct, frozen=True, kw_only=True):
     deadline_s: float  # monotonic
     read: Callable[[Reply], Response]
     judge: Callable[[Reply], Awaitable[Judgement]] | None = None
+    wording: Wording | None = None  # what the route adds to the request, whoever answers it
 
 
 class Run:
@@ -88,7 +91,7 @@ class Run:
 
     def _gave_up(self, decision: GiveUp) -> PlanExhausted | DeadlineExceeded:
         attempts = self.log.attempts
-        tried = "; ".join(f"{a.deployment}: {a.message or 'answer rejected'}" for a in attempts) or "nothing was tried"
+        tried = "; ".join(f"{a.deployment}: {a.message or _rejection(a)}" for a in attempts) or "nothing was tried"
         if decision.out_of_time:
             return DeadlineExceeded(f"the request's time ran out ({tried})", attempts)
         return PlanExhausted(f"every attempt failed ({tried})", attempts, self.log.last_error)
@@ -98,13 +101,21 @@ class Run:
         heard, judgement = NOTHING, None
         try:
             reply = await self._provider(trial).complete(
-                order.request, trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
+                self._worded(trial), trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
             )
-            heard = Heard(usage=reply.usage, model=reply.model, dropped=reply.dropped, ended_s=self._around.monotonic())
+            heard = Heard(
+                usage=reply.usage,
+                model=reply.model,
+                fingerprint=reply.response.system_fingerprint if reply.response is not None else reply.fingerprint,
+                dropped=reply.dropped,
+                ended_s=self._around.monotonic(),
+            )
             if reply.usage is None:
                 heard = replace(heard, output_tokens=costs.tokens_in(order.read(reply)))
             if order.judge is not None:
                 judgement = await order.judge(reply)
+                if judgement.response is not None:
+                    reply = replace(reply, wire=None, response=judgement.response)
         except ProviderError as exc:
             self.log.failed(trial, exc, heard)
             return None
@@ -119,7 +130,7 @@ class Run:
         opening: list[Chunk] = []
         try:
             rest = self._provider(trial).stream(
-                self._order.request, trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
+                self._worded(trial), trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
             )
             async for chunk in rest:
                 opening.append(chunk)
@@ -136,7 +147,19 @@ class Run:
     async def _begin(self, number: int) -> Trial:
         candidate = self._order.plan.steps[number].candidate
         ticket = await self._meter.begin(candidate, len(self.log.attempts))
-        return Trial(ticket=ticket, step=number, candidate=candidate, started_s=self._around.monotonic())
+        wording = self._order.wording
+        return Trial(
+            ticket=ticket,
+            step=number,
+            candidate=candidate,
+            started_s=self._around.monotonic(),
+            variant=wording.variant_for(candidate.deployment) if wording is not None else None,
+        )
+
+    def _worded(self, trial: Trial) -> Request:
+        """The request as this deployment is to read it."""
+        order = self._order
+        return order.request if order.wording is None else order.wording.put_to(order.request, trial.deployment)
 
     def _provider(self, trial: Trial) -> Provider:
         return self._around.providers[trial.deployment.provider]
@@ -170,7 +193,7 @@ class Flow:
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        return self._started.dropped if self._started else ()
+        return next((chunk.dropped for chunk in self._opening if isinstance(chunk, Started | WireBytes)), ())
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Everything before `Ended`. Raises ProviderError where the stream breaks; the attempt is noted by then."""
@@ -211,6 +234,7 @@ class Flow:
             usage=ended.usage if ended else None,
             output_tokens=self._seen_tokens,
             model=(ended and ended.model) or (self._started.model if self._started else None),
+            fingerprint=ended.fingerprint if ended else None,
             dropped=self.dropped,
             first_token_s=self._first_token_s,
         )
@@ -221,3 +245,8 @@ class Flow:
             return True
         self._seen_tokens += costs.tokens_of(chunk)
         return False
+
+
+def _rejection(attempt: Attempt) -> str:
+    reasons = [reason for verdict in attempt.verdicts if not verdict.accepted for reason in verdict.reasons]
+    return f"answer rejected: {', '.join(reasons)}" if reasons else "answer rejected"
