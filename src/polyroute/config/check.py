@@ -12,11 +12,14 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from polyroute.config import singles
-from polyroute.config.document import Document, Key, Model, PerToken, Placement, Route, names
+from polyroute.config.document import Document, Key, Model, PerToken, Placement, Provider, Route, names
+from polyroute.config.outputs import output_problems
+from polyroute.config.prompts import prompt_problems
 from polyroute.config.suggest import Vocabulary
 from polyroute.config.support import CALLABLE_FAMILIES, unsupported
 from polyroute.config.targets import models_behind, targets_of
 from polyroute.errors import Problem
+from polyroute.types.quirks import QUIRKS
 
 ADMIN_KEY = "POLYROUTE_ADMIN_KEY"
 # Capabilities that are kinds of input.
@@ -24,6 +27,7 @@ MODALITIES = {"vision": "image", "image": "image", "audio": "audio", "pdf": "pdf
 CAPABILITIES = frozenset(MODALITIES) | {
     *("tools", "parallel_tools", "json", "json_schema", "thinking", "adaptive_thinking", "always_thinks", "logprobs"),
     *("caching", "citations", "embeddings", "fixed_sampling", "mid_system", "n_choices"),
+    *("thinking_level", "json_with_tools"),
 }  # the catalogue's words
 _RESERVED_MODELS = {"auto": "it is the default route's name"}
 _RESERVED_PROVIDERS = {
@@ -72,6 +76,7 @@ class _Check:
         self._providers = Vocabulary(sorted(known.providers))
         self._targets = Vocabulary((*document.models, *document.routes))
         self._capabilities = Vocabulary(sorted(CAPABILITIES))
+        self._departures = Vocabulary(sorted(QUIRKS))
 
     def problems(self) -> Iterator[Problem]:
         document = self._document
@@ -83,6 +88,7 @@ class _Check:
         for name, provider in document.providers.items():
             yield from singles.name_problems(f"providers.{name}", name, _RESERVED_PROVIDERS)
             yield from singles.provider_problems(f"providers.{name}", provider)
+            yield from self._quirks(f"providers.{name}", provider)
         for name, model in document.models.items():
             yield from singles.name_problems(f"models.{name}", name, _RESERVED_MODELS)
             yield from self._model(f"models.{name}", model)
@@ -93,9 +99,10 @@ class _Check:
                 yield Problem(path=f"routes.{name}", message="a model has the same name", fix=fix)
             yield from self._route(f"routes.{name}", route)
         yield from self._cycles()
-        for section, entries in (("pipelines", document.pipelines), ("prompts", document.prompts)):
-            for name in entries:
-                yield from singles.name_problems(f"{section}.{name}", name, {})
+        for name in document.pipelines:
+            yield from singles.name_problems(f"pipelines.{name}", name, {})
+        yield from prompt_problems(document)
+        yield from output_problems(document)
         yield from self._keys(document.keys)
         for name, value in asdict(document.limits).items():
             if isinstance(value, Decimal):
@@ -120,6 +127,9 @@ class _Check:
             yield from self._provider_name(f"{path}.provider", model.provider)
         for at, placement in enumerate(model.deployments):
             yield from self._provider_name(f"{path}.deployments[{at}].provider", placement.provider)
+        yield from self._quirks(path, model)
+        for at, placement in enumerate(model.deployments):
+            yield from self._quirks(f"{path}.deployments[{at}]", placement)
         yield from self._simulated_only(path, model)
         if isinstance(model.price, PerToken):
             yield from singles.price_problems(f"{path}.price", model.price)
@@ -148,6 +158,12 @@ class _Check:
             if name in ("openai", "anthropic", "gemini"):
                 fix = f"declare it under `providers`, or export {name.upper()}_API_KEY"
             yield Problem(path=path, message=f"there is no provider `{name}`", fix=fix)
+
+    def _quirks(self, path: str, place: Provider | Model | Placement) -> Iterator[Problem]:
+        for at, word in enumerate(place.quirks):
+            if word.removeprefix("-") not in QUIRKS:
+                fix = self._departures.fix(word.removeprefix("-"))
+                yield Problem(path=f"{path}.quirks[{at}]", message=f"there is no quirk `{word}`", fix=fix)
 
     def _simulated_only(self, path: str, model: Model) -> Iterator[Problem]:
         places: list[tuple[str, Model | Placement]] = [(path, model)]

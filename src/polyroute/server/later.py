@@ -34,7 +34,6 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("DELETE", "/v1/collections/{name}"),
     ("POST", "/v1/collections/{name}/documents"),
     ("POST", "/v1/collections/{name}/search"),
-    ("POST", "/v1beta/models/{call}"),
     ("GET", "/v1/reviews/{id}"),
     ("POST", "/v1/feedback"),
     ("POST", "/v1/pipelines/{name}/runs"),

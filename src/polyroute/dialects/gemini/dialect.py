@@ -10,15 +10,16 @@ from polyroute.dialects.gemini.count import parse_count, parse_count_request, re
 from polyroute.dialects.gemini.failures import classify_error, error_object
 from polyroute.dialects.gemini.names import NAME
 from polyroute.dialects.gemini.obstacles import obstacles
+from polyroute.dialects.gemini.preface import lay_preface
 from polyroute.dialects.gemini.read_request import parse_request
 from polyroute.dialects.gemini.read_stream import ChunkReader
 from polyroute.dialects.gemini.tap import Tap
 from polyroute.dialects.gemini.write_request import write_request
 from polyroute.dialects.gemini.write_stream import ArrayWriter, EventWriter
 from polyroute.errors import ProviderError
-from polyroute.ports import StreamReader, StreamWriter, WireRequest
+from polyroute.ports import Preface, StreamReader, StreamWriter, WireRequest
 from polyroute.types.cards import Deployment
-from polyroute.types.request import Operation, Request
+from polyroute.types.request import Operation, Request, Wire
 from polyroute.types.response import Reply, Response
 
 
@@ -73,6 +74,9 @@ class Gemini:
     def parse_count(self, body: bytes) -> int:
         """Upstream: the tokens counted. Raises a ProviderError."""
         return parse_count(body)
+
+    def with_preface(self, wire: Wire, preface: Preface) -> Wire:
+        return lay_preface(wire, preface)
 
 
 class GeminiArray(Gemini):

@@ -14,7 +14,7 @@ from polyroute.dialects.gemini.thinking import write_thinking
 from polyroute.dialects.gemini.turns import write_turns
 from polyroute.ports import WireRequest
 from polyroute.types.cards import Deployment
-from polyroute.types.request import ProviderTool, Request, Tool, ToolChoice, Wire
+from polyroute.types.request import OutputFormat, ProviderTool, Request, Tool, ToolChoice, Wire
 
 _KINDS = ("models/", "tunedModels/", "endpoints/")
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
@@ -78,15 +78,20 @@ def translated(request: Request, target: Deployment, max_output_tokens: int | No
             system = [*system, {"text": _as_instruction(request.output.schema)}]
             dropped.append("output: json as an instruction")
         else:
-            config["responseMimeType"] = _JSON
-            if request.output.schema is not None:
-                config["responseJsonSchema"] = _schema(request.output.schema, "output.schema", dropped)
+            write_output(request.output, config, dropped)
     if system:
         body["systemInstruction"] = {"parts": system}
     if config:
         body["generationConfig"] = config
     _name_unsaid(request, dropped)
     return body
+
+
+def write_output(output: OutputFormat, config: Block, dropped: list[str]) -> None:
+    """Structured output, into a `generationConfig`."""
+    config["responseMimeType"] = _JSON
+    if output.schema is not None:
+        config["responseJsonSchema"] = _schema(output.schema, "output.schema", dropped)
 
 
 def _generation(request: Request, target: Deployment, max_output_tokens: int | None, dropped: list[str]) -> Block:
