@@ -11,13 +11,16 @@ from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct, structs
 
 from polyroute.catalog.facts import Facts
 from polyroute.catalog.pricing import FREE
+from polyroute.catalog.quirks import QuirkRow, quirks_in
 from polyroute.types.cards import ModelCard, Price, Rates, Tier
+from polyroute.types.request import Operation
 
 DATA = Path(__file__).parent / "data"
 
@@ -149,14 +152,17 @@ class _Row(Struct, frozen=True, kw_only=True):
     image_tokens: int | None = None
     modalities: frozenset[str] | None = None
     capabilities: frozenset[str] | None = None
+    operations: frozenset[Operation] | None = None
+    price: Rates | Literal["free"] | None = None
     tags: frozenset[str] = frozenset()
 
 
 class _Group(Struct, frozen=True, kw_only=True):
     """Models of one maker that share facts; a model's own row wins.
 
-    Context, modalities and tags belong to the weights. Capabilities and output limits are promises of an API:
-    they hold at `hosts` only.
+    Context, modalities, operations and tags belong to the weights; what says no operation, converses. Capabilities
+    and output limits are promises of an API, as is a price that the price file does not give because nothing is
+    counted in tokens: they hold at `hosts` only.
     """
 
     hosts: frozenset[str]  # providers that pass the maker's API on as it is
@@ -166,21 +172,13 @@ class _Group(Struct, frozen=True, kw_only=True):
     image_tokens: int | None = None
     modalities: frozenset[str] | None = None
     capabilities: frozenset[str] | None = None
+    operations: frozenset[Operation] = frozenset({"chat"})
     models: tuple[_Row, ...]
-
-
-class _Quirky(Struct, frozen=True, kw_only=True):
-    """Where a provider departs from its dialect."""
-
-    family: str
-    quirks: frozenset[str]
-    source: str
-    as_of: date
 
 
 class _Overlay(Struct, frozen=True):
     groups: tuple[_Group, ...]
-    quirks: tuple[_Quirky, ...]
+    quirks: tuple[QuirkRow, ...]
 
 
 # ── the catalogue ─────────────────────────────────────────────────────────────────────────────────────
@@ -205,9 +203,11 @@ class Catalogue:
                 return family
         return None
 
-    def quirks_of(self, family: str | None) -> frozenset[str]:
-        """Where the provider `family` departs from its dialect, in the words of `Deployment.quirks`."""
-        return self._quirks.get(_FAMILIES.get(family, family), frozenset()) if family else frozenset()
+    def quirks_of(self, family: str | None, upstream_model: str, base_url: str | None = None) -> frozenset[str]:
+        """Where the provider `family`, or what stands at an address, departs from OpenAI's form for this model."""
+        family = family and _FAMILIES.get(family, family)
+        name = _own_name(upstream_model.lower().removeprefix("models/"))
+        return quirks_in(self._overlay.quirks, family, base_url, name)
 
     def card(self, family: str | None, upstream_model: str) -> ModelCard | None:
         """What is known of `upstream_model` at the provider `family`; None where nothing is.
@@ -260,10 +260,6 @@ class Catalogue:
     @cached_property
     def _rows(self) -> dict[str, tuple[_Group, _Row]]:
         return {name: (group, row) for group in self._overlay.groups for row in group.models for name in row.names}
-
-    @cached_property
-    def _quirks(self) -> dict[str, frozenset[str]]:
-        return {row.family: row.quirks for row in self._overlay.quirks}
 
     def _provider(self, family: str) -> _Provider | None:
         if family not in self._providers:
@@ -338,10 +334,19 @@ def _with_row(card: ModelCard, group: _Group, row: _Row, family: str | None) -> 
         modalities=row.modalities or group.modalities,
         capabilities=(row.capabilities or group.capabilities) if at_home else None,
         image_tokens=row.image_tokens or group.image_tokens,
+        operations=row.operations or group.operations,
+        prices=card.prices or (_prices_of(group, row) if at_home else ()),
         tags=row.tags,
         source=group.source,
         as_of=group.as_of,
     )
+
+
+def _prices_of(group: _Group, row: _Row) -> tuple[Price, ...]:
+    if row.price is None:
+        return ()
+    rates = row.price if isinstance(row.price, Rates) else FREE
+    return (Price(rates=rates, source=f"{group.source}, {group.as_of}"),)
 
 
 def _with_facts(card: ModelCard, facts: Facts) -> ModelCard:

@@ -14,11 +14,12 @@ from msgspec import Struct
 
 from polyroute.types.cards import ModelCard, Price, Rates
 from polyroute.types.money import ZERO_USD, round_usd, round_usd_up
-from polyroute.types.response import Usage
+from polyroute.types.response import Units, Usage
 
 FREE = Rates(input=ZERO_USD, output=ZERO_USD)
 
 _PER_MILLION = Decimal("0.000001")
+_MS_PER_MINUTE = 60_000
 
 
 def price_at(card: ModelCard, when: date) -> Price | None:
@@ -60,18 +61,50 @@ def cost(usage: Usage, price: Price) -> Decimal:
     if usage.output_audio_tokens:
         amount += usage.output_audio_tokens * (rates.output if rates.output_audio is None else rates.output_audio)
     amount *= _PER_MILLION
+    if usage.units is not None:
+        amount += _units_cost(usage.units, rates)
     if price.per_request_usd is not None:
         amount += price.per_request_usd
     return round_usd(amount)
 
 
-def expected_cost(input_tokens: int, output_tokens: int, price: Price) -> Decimal:
+def covers(price: Price, units: Units) -> bool:
+    """Whether the price says what such a request costs: by its tokens, by its units, or that it is free."""
+    return is_free(price) or not is_by_unit(price) or charged(units, price) is not None
+
+
+def is_by_unit(price: Price) -> bool:
+    """Whether tokens cost nothing and something else does."""
+    return not is_free(price) and not price.tiers and not any(_token_rates(price.rates))
+
+
+def charged(units: Units, price: Price) -> Units | None:
+    """Those of `units` that have a price; the others are paid as tokens, or not at all."""
+    rates = price.rates
+    left = Units(
+        images=units.images if rates.image is not None or rates.images else 0,
+        image_kind=units.image_kind if rates.images else "",
+        audio_ms=0 if rates.audio_minute is None else units.audio_ms,
+        characters=0 if rates.million_characters is None else units.characters,
+        searches=0 if rates.search is None else units.searches,
+        estimated=units.estimated,
+    )
+    return left if left.images or left.audio_ms or left.characters or left.searches else None
+
+
+def expected_cost(input_tokens: int, output_tokens: int, price: Price, units: Units | None = None) -> Decimal:
     """The cost where nothing is cached, reasoned or spoken."""
-    return cost(Usage(input_tokens=input_tokens, output_tokens=output_tokens), price)
+    return cost(Usage(input_tokens=input_tokens, output_tokens=output_tokens, units=units), price)
 
 
 def worst_cost(
-    input_tokens: int, max_output_tokens: int, price: Price, *, cache_writes: bool = True, audio: bool = True
+    input_tokens: int,
+    max_output_tokens: int,
+    price: Price,
+    *,
+    cache_writes: bool = True,
+    audio: bool = True,
+    units: Units | None = None,
 ) -> Decimal:
     """No usage within these bounds costs more, whatever its classes; rounded up.
 
@@ -88,7 +121,8 @@ def worst_cost(
         longest = min(input_tokens, bands[place + 1][0]) if place + 1 < len(bands) else input_tokens
         amount = longest * _dearest_input(rates, cache_writes=cache_writes, audio=audio)
         worst = max(worst, amount + max_output_tokens * _dearest_output(rates, audio=audio))
-    return round_usd_up(worst * _PER_MILLION + (price.per_request_usd or ZERO_USD))
+    beside = ZERO_USD if units is None else _units_cost(units, price.rates)
+    return round_usd_up(worst * _PER_MILLION + beside + (price.per_request_usd or ZERO_USD))
 
 
 class Share(Struct, frozen=True, kw_only=True):
@@ -132,6 +166,27 @@ def blended_per_million(mix: Sequence[Share], baseline_usd_per_million: Decimal)
     )
 
 
+def _units_cost(units: Units, rates: Rates) -> Decimal:
+    amount = units.images * _image_rate(rates, units.image_kind)
+    if units.audio_ms and rates.audio_minute is not None:
+        amount += units.audio_ms * rates.audio_minute / _MS_PER_MINUTE
+    if units.characters and rates.million_characters is not None:
+        amount += units.characters * rates.million_characters * _PER_MILLION
+    if units.searches and rates.search is not None:
+        amount += units.searches * rates.search
+    return amount
+
+
+def _image_rate(rates: Rates, kind: str) -> Decimal:
+    """By quality and size, by either of them, else for any; a kind that nobody priced costs as the dearest."""
+    if rates.images:
+        for name in (kind, *kind.split("/")):
+            if name in rates.images:
+                return rates.images[name]
+        return max(rates.image or ZERO_USD, *rates.images.values())
+    return rates.image or ZERO_USD
+
+
 def _cache_write(rates: Rates) -> Decimal:
     return rates.input if rates.cache_write is None else rates.cache_write
 
@@ -151,6 +206,11 @@ def _dearest_output(rates: Rates, *, audio: bool) -> Decimal:
 
 
 def _all_of(rates: Rates) -> tuple[Decimal, ...]:
+    beside = (rates.image, rates.audio_minute, rates.million_characters, rates.search, *rates.images.values())
+    return (*_token_rates(rates), *(rate for rate in beside if rate is not None))
+
+
+def _token_rates(rates: Rates) -> tuple[Decimal, ...]:
     return tuple(
         rate
         for rate in (

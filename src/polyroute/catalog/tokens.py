@@ -74,10 +74,25 @@ class Size(Struct, frozen=True, kw_only=True):
     def estimate(self) -> int:
         return self.tokens + self.images * _IMAGE_TOKENS + self.pages * _PAGE_TOKENS
 
+    def plus(self, other: "Size") -> "Size":
+        """Both together."""
+        if other is NOTHING:
+            return self
+        return Size(
+            tokens=self.tokens + other.tokens,
+            most_tokens=self.most_tokens + other.most_tokens,
+            images=self.images + other.images,
+            pages=self.pages + other.pages,
+            most_pages=self.most_pages + other.most_pages,
+        )
+
     def upper_bound(self, card: ModelCard | None = None) -> int:
         """No provider bills more, unless its own tools read more than usual. `card` tightens the cost of images."""
         image = MOST_IMAGE_TOKENS if card is None or card.image_tokens is None else card.image_tokens
         return self.most_tokens + self.images * image + self.most_pages * (image + _MOST_PAGE_TEXT_TOKENS)
+
+
+NOTHING = Size(tokens=0, most_tokens=0)
 
 
 def estimate(request: Request) -> int:
@@ -118,6 +133,9 @@ def measure(request: Request) -> Size:
             tally.text(message.name)
         for part in message.parts:
             tally.part(part)
+    if request.units is not None and request.units.audio_ms:
+        spoken = _AUDIO_TOKENS_PER_S * request.units.audio_ms // 1_000
+        tally.fixed(spoken, spoken + _AUDIO_TOKENS_PER_S)
     if request.tools:
         tally.fixed(_TOOLS_TOKENS, _MOST_TOOLS_TOKENS)
         for tool in request.tools:

@@ -13,6 +13,8 @@ from msgspec import Meta, Struct, field
 from polyroute.conditions import Condition
 from polyroute.config.durations import Duration
 from polyroute.config.secret import Secret
+from polyroute.types.prompts import Prompt
+from polyroute.types.request import Operation
 from polyroute.types.routing import Precedence, RequestClass
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -121,6 +123,10 @@ class Provider(Settings, frozen=True):
     recordings: Annotated[str | None, about("`replay`: the JSONL file of recorded answers.")] = None
     max_tries: Annotated[Count, about("Attempts at one deployment before the plan moves on.")] = 2
     timeouts: Annotated[Timeouts, about("For every model at this provider.")] = Timeouts()
+    quirks: Annotated[
+        tuple[str, ...],
+        about("Where it departs from OpenAI's form, beside what the catalogue knows; `-name` takes one away."),
+    ] = ()
 
 
 class Tier(Settings, frozen=True):
@@ -138,7 +144,7 @@ class Tier(Settings, frozen=True):
 
 
 class PerToken(Settings, frozen=True):
-    """US dollars per million tokens; or what a machine costs per hour and how many tokens it makes of it."""
+    """US dollars per million tokens, or for what is not counted in tokens; or what a machine costs per hour."""
 
     input: Annotated[Decimal | None, about("Input tokens.")] = None
     output: Annotated[Decimal | None, about("Output tokens.")] = None
@@ -148,6 +154,13 @@ class PerToken(Settings, frozen=True):
     reasoning: Annotated[Decimal | None, about("Reasoning tokens; else as output.")] = None
     input_audio: Annotated[Decimal | None, about("Audio input tokens; else as input.")] = None
     output_audio: Annotated[Decimal | None, about("Audio output tokens; else as output.")] = None
+    image: Annotated[
+        Decimal | dict[str, Decimal] | None,
+        about("Each image made; by quality and size where these matter: `{hd/1024x1024: 0.08, 1024x1024: 0.04}`."),
+    ] = None
+    audio_minute: Annotated[Decimal | None, about("Each minute of audio transcribed.")] = None
+    million_characters: Annotated[Decimal | None, about("A million characters of text spoken.")] = None
+    search: Annotated[Decimal | None, about("Each list of documents reranked.")] = None
     tiers: Annotated[tuple[Tier, ...], about("Other rates for long inputs, by rising length.")] = ()
     gpu_hour_usd: Annotated[Decimal | None, about("Self-hosted: the machine's price per hour.")] = None
     tokens_per_hour: Annotated[Count | None, about("Self-hosted: tokens, read and written, it makes per hour.")] = None
@@ -172,6 +185,7 @@ class Placement(Settings, frozen=True):
     private: Annotated[bool | None, about("Else the provider's.")] = None
     max_tries: Annotated[Count | None, about("Else the provider's.")] = None
     timeouts: Annotated[Timeouts, about("Over the provider's.")] = Timeouts()
+    quirks: Annotated[tuple[str, ...], about("Beside the model's; `-name` takes one away.")] = ()
     latency_ms: Annotated[Millis | None, about("Typical, or simulated, time to the first token.")] = None
     tokens_per_s: Annotated[Positive | None, about("Typical, or simulated, speed.")] = None
     error_rate: Annotated[Share | None, about("Simulated: the share of calls that fail.")] = None
@@ -197,12 +211,17 @@ class Model(Settings, frozen=True):
     private: Annotated[bool | None, about("With `provider`: else the provider's.")] = None
     max_tries: Annotated[Count | None, about("Attempts at one deployment before the plan moves on.")] = None
     timeouts: Annotated[Timeouts, about("Over the provider's.")] = Timeouts()
+    quirks: Annotated[tuple[str, ...], about("Beside the provider's; `-name` takes one away.")] = ()
     price: Annotated[Literal["free"] | PerToken | None, about("What it costs; `free` is a price of 0.")] = None
     context_tokens: Annotated[Count | None, about("The longest input and output together.")] = None
     max_output_tokens: Annotated[Count | None, about("The longest output.")] = None
     capabilities: Annotated[
         tuple[str, ...] | None,
         about("All it can do beside text: tools, vision, audio, pdf, json, json_schema, thinking, logprobs, …"),
+    ] = None
+    operations: Annotated[
+        tuple[Operation, ...] | None,
+        about("All it may be asked for: chat, embeddings, moderation, rerank, image, transcription, speech."),
     ] = None
     tags: Annotated[tuple[str, ...] | None, about("What it is good for: code, long_context, …")] = None
     quality: Annotated[Share | None, about("How good its answers are, measured or declared.")] = None
@@ -467,8 +486,8 @@ Gate = (
 class Output(Settings, frozen=True):
     """The shape every answer of a route is brought into."""
 
-    schema: Annotated[JsonObject | None, about("JSON Schema of the answer.")] = None
-    aliases: Annotated[dict[str, str], about("Names a model may use to the names callers get.")] = field(
+    schema: Annotated[JsonObject | None, about("JSON Schema of the answer; what it does not name is refused.")] = None
+    aliases: Annotated[dict[str, str], about("Names a model may use: the names that callers get.")] = field(
         default_factory=dict
     )
 
@@ -519,7 +538,10 @@ class Route(Settings, frozen=True):
     )
     baseline: Annotated[str | None, about("The model that savings are measured against.")] = None
     require_human_review: Annotated[bool, about("Answers are held until a person approves them.")] = False
-    prompt: Annotated[str | None, about("A prompt of the registry, as `support@3`.")] = None
+    prompt: Annotated[
+        str | None,
+        about("Put in front of every request: `support@3`, `support@live`, or `support` (live, else newest)."),
+    ] = None
     output: Annotated[Output | None, about("The shape every answer is brought into.")] = None
     cache: Annotated[Cache | None, about("Answers kept for later requests.")] = None
 
@@ -606,7 +628,7 @@ class Document(Settings, frozen=True):
     pipelines: Annotated[dict[str, Any], about("Graphs of nodes, callable as model `pipeline/NAME`.")] = field(
         default_factory=dict
     )
-    prompts: Annotated[dict[str, Any], about("Prompts by name.")] = field(default_factory=dict)
+    prompts: Annotated[dict[str, Prompt], about("Prompts by name.")] = field(default_factory=dict)
     batch: Annotated[Batch | None, about("When work that can wait is done.")] = None
     alerts: Annotated[tuple[Alert, ...], about("Who is told of what.")] = ()
     classifiers: Annotated[dict[str, Classifier], about("Classifiers of one's own, by name.")] = field(

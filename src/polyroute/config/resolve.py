@@ -41,7 +41,7 @@ class Cards(Protocol):
 
     def card(self, family: str | None, upstream_model: str) -> ModelCard | None: ...
 
-    def quirks_of(self, family: str | None) -> frozenset[str]: ...
+    def quirks_of(self, family: str | None, upstream_model: str, base_url: str | None) -> frozenset[str]: ...
 
 
 class Simulation(Struct, frozen=True, kw_only=True):
@@ -147,7 +147,7 @@ def _deployment(place: _Place, deployment_id: str, known: Cards) -> Deployment:
         region=_first(placement.region, model.region, provider.region),
         private=bool(_first(placement.private, model.private, provider.private)),
         weight=placement.weight,
-        quirks=known.quirks_of(family),
+        quirks=_quirks(place, known.quirks_of(family, place.upstream_model, provider.base_url) if is_real else ()),
         max_tries=_first(placement.max_tries, model.max_tries) or provider.max_tries,
         deadlines=_deadlines(placement.timeouts, model.timeouts, provider.timeouts),
     )
@@ -155,6 +155,18 @@ def _deployment(place: _Place, deployment_id: str, known: Cards) -> Deployment:
 
 def _first(*levels: Value | None) -> Value | None:
     return next((value for value in levels if value is not None), None)
+
+
+def _quirks(place: _Place, known: Iterable[str]) -> frozenset[str]:
+    """What the catalogue says, with each level's own words over it: `-name` takes one away."""
+    quirks = set(known)
+    for level in (place.provider, place.model, place.placement):
+        for word in level.quirks:
+            if word.startswith("-"):
+                quirks.discard(word[1:])
+            else:
+                quirks.add(word)
+    return frozenset(quirks)
 
 
 def _deadlines(*levels: Timeouts) -> Deadlines:
@@ -182,6 +194,7 @@ def _card(place: _Place, family: str | None, known: Cards) -> ModelCard:
         "latency_ms": _first(placement.latency_ms, model.latency_ms),
         "tokens_per_s": _first(placement.tokens_per_s, model.tokens_per_s),
         "tags": None if model.tags is None else frozenset(model.tags),
+        "operations": None if model.operations is None else frozenset(model.operations),
         "prices": None if model.price is None else (_price(model.price),),
     }
     if model.capabilities is not None:
@@ -203,5 +216,7 @@ def _price(price: str | PerToken) -> Price:
 
 
 def _rates(written: PerToken | Tier) -> Rates:
-    given = asdict(written)
-    return Rates(**{name: given[name] for name in Rates.__struct_fields__})
+    given = {name: value for name, value in asdict(written).items() if value is not None}
+    if isinstance(given.get("image"), dict):
+        given["images"] = given.pop("image")
+    return Rates(**{name: given[name] for name in Rates.__struct_fields__ if name in given})

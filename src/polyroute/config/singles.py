@@ -110,7 +110,7 @@ def price_problems(path: str, price: PerToken) -> Iterator[Problem]:
             yield Problem(path=path, message="is given both per token and per hour", fix="keep one of the two")
         elif None in by_hour:
             yield Problem(path=path, message="needs both `gpu_hour_usd` and `tokens_per_hour`")
-    elif None in by_token:
+    elif None in by_token and (by_token != (None, None) or not says_units(price)):
         yield Problem(path=path, message="needs both `input` and `output`", fix="or write `price: free`")
     yield from _rates(path, price)
     last = 0
@@ -122,11 +122,20 @@ def price_problems(path: str, price: PerToken) -> Iterator[Problem]:
         last = tier.above_input_tokens
 
 
+def says_units(price: PerToken) -> bool:
+    """Whether it says what something else than tokens costs."""
+    beside = (price.image or None, price.audio_minute, price.million_characters, price.search)
+    return any(part is not None for part in beside) or price.image == 0
+
+
 def _rates(path: str, rates: PerToken | Tier) -> Iterator[Problem]:
     for name in rates.__struct_fields__:
         value = getattr(rates, name)
         if isinstance(value, Decimal):
             yield from money_problems(f"{path}.{name}", value)
+        elif isinstance(value, dict):
+            for kind, amount in value.items():
+                yield from money_problems(f"{path}.{name}.{kind}", amount)
 
 
 def money_problems(path: str, amount: Decimal) -> Iterator[Problem]:

@@ -8,18 +8,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from polyroute.catalog import tokens
-from polyroute.catalog.tokens import Size
-from polyroute.errors import Forbidden, UnknownModel, Unsupported
+from polyroute.catalog.tokens import NOTHING, Size
+from polyroute.errors import Forbidden, InvalidRequest, UnknownModel, Unsupported
 from polyroute.ports import Strategy
+from polyroute.stages.execution.wording import Form
 from polyroute.stages.matching.length import refuse, truncate
 from polyroute.stages.matching.match import Boundary
 from polyroute.stages.selection.constraints import Constraints
 from polyroute.stages.selection.strategies import Fixed
+from polyroute.stages.validation.contract import Contract
+from polyroute.stages.validation.gates import MatchesSchema
 from polyroute.stages.validation.judge import Check
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
+from polyroute.types.quirks import EMULATES_SCHEMA
 from polyroute.types.request import Request
-from polyroute.types.routing import Thresholds
+from polyroute.types.routing import Plan, Thresholds
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -39,8 +43,16 @@ class Route(Struct, frozen=True, kw_only=True):
     members: tuple[tuple[str, ...], ...] = ()  # of a route for one call: the names of each model; a key must allow each
     timeout_s: float = 600.0
     needs_review: bool = False
+    prompt: str | None = None  # which one goes in front of its requests, as the document names it
+    form: Form | None = None  # of its answers, as models are told it
+    contract: Contract | None = None  # what every answer is brought into
     task: str | None = None  # declared for every request of this route
     wants_task: bool = False  # its strategy asks for the task, so one is detected where none is declared
+
+    @property
+    def judges(self) -> bool:
+        """Whether an answer is looked at before it is given."""
+        return bool(self.checks) or self.contract is not None
 
 
 class Routes:
@@ -89,16 +101,33 @@ def admit(route: Route, request: Request, caller: Caller) -> None:
         )
 
 
-def fit(request: Request, route: Route) -> tuple[Request, Size, Route]:
-    """The request within the route's input limit, or on the way to the fallback that takes it."""
-    size, limit = tokens.measure(request), route.max_input_tokens
+def checked(route: Route, request: Request, plan: Plan) -> Route:
+    """With a gate for the caller's own schema, where a model of the plan cannot be held to it by its provider.
+
+    Raises InvalidRequest for a schema that no answer could be checked against.
+    """
+    schema = request.output.schema if request.output is not None else None
+    if schema is None or all(EMULATES_SCHEMA.isdisjoint(step.candidate.deployment.quirks) for step in plan.steps):
+        return route
+    gate = MatchesSchema(schema=schema)
+    if problem := gate.problem():
+        raise InvalidRequest(f"the schema of the wanted output is no JSON Schema: {problem}", field="response_format")
+    return replace(route, checks=(*route.checks, Check(gate=gate)))
+
+
+def fit(request: Request, route: Route, added: Size = NOTHING) -> tuple[Request, Size, Route]:
+    """The request within the route's input limit, or on the way to the fallback that takes it.
+
+    `added` is what the route itself will put to it; it counts towards the limit and the size.
+    """
+    size, limit = tokens.measure(request).plus(added), route.max_input_tokens
     if limit is None or size.estimate <= limit:
         return request, size, route
     match route.on_too_long:
-        case "refuse":
+        case "truncate" if request.operation == "chat":  # the input of anything else is no conversation to shorten
+            request = truncate(request, limit - added.estimate, route.name)
+            return request, tokens.measure(request).plus(added), route
+        case "refuse" | "truncate":
             raise refuse(size.estimate, limit, route.name)
-        case "truncate":
-            request = truncate(request, limit, route.name)
-            return request, tokens.measure(request), route
         case "reroute":
             return request, size, replace(route, strategy=Fixed(models=route.fallback), fallback=())

@@ -5,22 +5,30 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from polyroute.types.money import ZERO_USD
+from polyroute.types.request import Operation
+
 
 class Rates(Struct, frozen=True, kw_only=True):
     """US dollars per million tokens, by token class. None: the class is priced as its parent.
 
     Parents: cached_input, cache_write and input_audio follow input; cache_write_1h follows cache_write;
-    reasoning and output_audio follow output.
+    reasoning and output_audio follow output. What is not counted in tokens has a price each, or none that is known.
     """
 
-    input: Decimal
-    output: Decimal
+    input: Decimal = ZERO_USD
+    output: Decimal = ZERO_USD
     cached_input: Decimal | None = None
     cache_write: Decimal | None = None
     cache_write_1h: Decimal | None = None
     reasoning: Decimal | None = None
     input_audio: Decimal | None = None
     output_audio: Decimal | None = None
+    image: Decimal | None = None  # each
+    images: dict[str, Decimal] = {}  # each, by quality and size ("hd/1024x1024"), by one of them; else as `image`
+    audio_minute: Decimal | None = None  # heard
+    million_characters: Decimal | None = None  # spoken
+    search: Decimal | None = None  # one list reranked
 
 
 class Tier(Struct, frozen=True, kw_only=True):
@@ -46,6 +54,7 @@ class ModelCard(Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     modalities: frozenset[str] | None = None  # inputs: "text", "image", "audio", "pdf"
     capabilities: frozenset[str] | None = None  # "tools", "json_schema", "json", "thinking", "logprobs", ...
+    operations: frozenset[Operation] | None = None  # "chat", "embeddings", ...
     image_tokens: int | None = None  # the most that one image counts as
     tags: frozenset[str] = frozenset()  # what it is good for: "code", "long_context", ...
     quality: float | None = None  # 0..1, measured or declared
@@ -77,8 +86,6 @@ class Deployment(Struct, frozen=True, kw_only=True):
     region: str | None = None
     private: bool = False
     weight: float = 1.0
-    # Where the address departs from its dialect: "no_stream_usage" (refuses `stream_options`: Mistral), "max_tokens"
-    # (knows no `max_completion_tokens`).
-    quirks: frozenset[str] = frozenset()
+    quirks: frozenset[str] = frozenset()  # where it departs from its dialect: the words are in `types.quirks`
     max_tries: int = 2  # attempts at this deployment before the plan moves on
     deadlines: Deadlines = Deadlines()

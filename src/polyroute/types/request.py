@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from polyroute.types.content import CacheMark, Message, Text, text_of
+from polyroute.types.response import Units
 
 
 class Tool(Struct, frozen=True, kw_only=True):
@@ -84,6 +85,7 @@ class Request(Struct, frozen=True, kw_only=True):
     n: int = 1
     stream: bool = False
     stream_usage: bool = False  # the caller asked to see usage in the stream
+    units: Units | None = None  # what will be billed otherwise than by tokens, at most
     dimensions: int | None = None  # of each embedding; None: as many as the model gives
     output_modalities: tuple[str, ...] = ()  # "text", "audio"; empty: text
     end_user: str | None = None  # the caller's own id for its user; passed on, never an identity here

@@ -6,6 +6,8 @@ from typing import Literal
 from msgspec import Struct
 
 from polyroute.types.cards import Deployment
+from polyroute.types.request import Operation
+from polyroute.types.response import Units
 
 Complexity = Literal["simple", "moderate", "complex"]
 RequestClass = Literal["interactive", "batch", "deferred"]
@@ -54,6 +56,13 @@ class Needs(Struct, frozen=True, kw_only=True):
     capabilities: frozenset[str] = frozenset()
     modalities: frozenset[str] = frozenset({"text"})
     caches: bool = False  # it marks prefixes for caching, whose writes cost more
+    operation: Operation = "chat"
+    units: Units | None = None  # billed otherwise than by tokens, at most
+
+    @property
+    def audio(self) -> bool:
+        """Whether sound may go in or come out."""
+        return "audio" in self.modalities or self.operation in ("transcription", "speech")
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -93,3 +102,4 @@ class Verdict(Struct, frozen=True, kw_only=True, omit_defaults=True):
     accepted: bool
     score: float | None = None
     reasons: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()  # what an output contract did to the answer

@@ -24,6 +24,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     step: int
     candidate: Candidate
     started_s: float
+    variant: str | None = None  # of the route's prompt
 
     @property
     def deployment(self) -> Deployment:
@@ -36,6 +37,7 @@ class Heard(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     output_tokens: int = 0  # counted by us, for where the provider gave no usage
     model: str | None = None  # that answered, in the provider's own words
+    fingerprint: str | None = None
     dropped: tuple[str, ...] = ()
     first_token_s: float | None = None
     ended_s: float | None = None  # None: now
@@ -97,6 +99,8 @@ class AttemptLog:
         error: BaseException | None = None,
         judgement: Judgement | None = None,
     ) -> None:
+        if usage is not None and self._needs.units is not None:
+            usage = costs.metered(usage, self._needs, trial.deployment, self._day)
         cost_usd = costs.cost_of(usage, trial.deployment, self._day)
         self._meter.end(trial.ticket, cost_usd)
         self.attempts.append(self._attempt(trial, status, heard, usage, cost_usd, error=error, judgement=judgement))
@@ -123,6 +127,8 @@ class AttemptLog:
             model=deployment.model,
             upstream_model=deployment.upstream_model,
             answered_model=heard.model,
+            fingerprint=heard.fingerprint,
+            variant=trial.variant,
             status=status,
             error=None if error is None else type(error).__name__,
             message=told.message if told else None,

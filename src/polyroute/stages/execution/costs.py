@@ -9,6 +9,8 @@
 from datetime import date
 from decimal import Decimal
 
+from msgspec.structs import replace
+
 from polyroute.catalog import pricing, tokens
 from polyroute.errors import ProviderError, ProviderTimeout, Unreachable
 from polyroute.types.cards import Deployment
@@ -21,6 +23,7 @@ from polyroute.types.response import (
     TextDelta,
     ThinkingDelta,
     ToolCallDelta,
+    Units,
     Usage,
     WireBytes,
 )
@@ -34,7 +37,27 @@ def cost_of(usage: Usage | None, deployment: Deployment, day: date) -> Decimal |
     if usage is None:
         return ZERO_USD
     price = pricing.price_at(deployment.card, day)
-    return None if price is None else pricing.cost(usage, price)
+    if price is None or (usage.units is not None and not pricing.covers(price, usage.units)):
+        return None
+    return pricing.cost(usage, price)
+
+
+def metered(usage: Usage, needs: Needs, deployment: Deployment, day: date) -> Usage:
+    """`usage` with what else is billed, as the provider counted it, or else as it was asked for.
+
+    Where only that is billed, tokens that we counted ourselves say nothing and are left out.
+    """
+    asked, told = needs.units, usage.units
+    if asked is None:
+        return usage
+    units = asked if told is None else replace(told, image_kind=told.image_kind or asked.image_kind)
+    price = pricing.price_at(deployment.card, day)
+    if price is not None:
+        billed = pricing.charged(units, price)
+        if usage.estimated and billed is not None and pricing.is_by_unit(price):
+            return Usage(units=billed, estimated=billed.estimated)
+        units = billed or Units()
+    return replace(usage, units=None if units == Units() else units, estimated=usage.estimated or units.estimated)
 
 
 def counted(needs: Needs, candidate: Candidate, max_output_tokens: int | None, seen_output_tokens: int) -> Usage:
@@ -43,6 +66,7 @@ def counted(needs: Needs, candidate: Candidate, max_output_tokens: int | None, s
     return Usage(
         input_tokens=min(needs.input_tokens, candidate.input_bound_tokens),
         output_tokens=seen_output_tokens if cap is None else min(seen_output_tokens, cap * needs.choices),
+        units=needs.units,
         estimated=True,
     )
 

@@ -106,6 +106,8 @@ class Meter:
         price = pricing.price_at(deployment.card, facts.day)
         if worst_usd is None or price is None or (left_usd is None and not facts.has_ceiling):
             return worst_usd, None  # an unknown price that the hold may refuse, or nothing to keep within
+        if facts.needs.operation != "chat":
+            return worst_usd, None  # only a text can be made shorter: the hold takes it whole, or refuses
         if left_usd is None or worst_usd <= left_usd:
             bound_is_known = facts.needs.output_tokens or deployment.card.max_output_tokens
             return worst_usd, None if bound_is_known else candidate.output_bound_tokens
@@ -122,7 +124,8 @@ def _worst(candidate: Candidate, needs: Needs, output_tokens: int, price: Price)
         output_tokens * needs.choices,
         price,
         cache_writes=needs.caches,
-        audio="audio" in needs.modalities,
+        audio=needs.audio,
+        units=needs.units,
     )
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from polyroute.types.cards import Deployment
+from polyroute.types.quirks import EMULATES_SCHEMA
 from polyroute.types.routing import Exclusion, Needs
 
+_EMULATED = frozenset({"json", "json_schema"})  # what an instruction and a check of the answer stand in for
 Obstacles = Callable[[Deployment], tuple[str, ...]]
 
 
@@ -39,12 +41,17 @@ def match(deployments: Iterable[Deployment], needs: Needs, boundary: Boundary, o
 
 def _unable(deployment: Deployment, needs: Needs) -> str | None:
     card = deployment.card
+    if card.operations is not None and needs.operation not in card.operations:
+        return f"does no {needs.operation}, only {', '.join(sorted(card.operations))}"
     if card.modalities is not None and not needs.modalities <= card.modalities:
         lacking = ", ".join(sorted(needs.modalities - card.modalities))
         return f"no {lacking} input"
     if card.capabilities is not None and not needs.capabilities <= card.capabilities:
-        lacking = ", ".join(sorted(needs.capabilities - card.capabilities))
-        return f"lacks {lacking}"
+        unmet = needs.capabilities - card.capabilities
+        if EMULATES_SCHEMA.isdisjoint(deployment.quirks) or not unmet <= _EMULATED:
+            return f"lacks {', '.join(sorted(unmet))}"
+    if needs.choices > 1 and "no_n" in deployment.quirks:
+        return f"gives one answer < asked {needs.choices}"
     if card.context_tokens is not None:
         needed = needs.input_tokens + min(needs.output_tokens or 0, card.max_output_tokens or 0)
         if card.context_tokens < needed:

@@ -34,6 +34,8 @@ def needs_of(request: Request, size: Size) -> Needs:
         caches="cache_control" in request.extensions  # Anthropic's mark on the whole request
         or any(_marked(message.parts) for message in request.messages)
         or _marked(request.tools),
+        operation=request.operation,
+        units=request.units,
     )
 
 
