@@ -22,10 +22,11 @@ from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.attempts import AttemptLog
 from polyroute.stages.execution.meter import Meter, RequestFacts
 from polyroute.stages.execution.runner import Flow, Order, Run
+from polyroute.stages.execution.wording import Wording, word
 from polyroute.stages.matching.estimates import candidate
 from polyroute.stages.matching.match import match
 from polyroute.stages.matching.needs import needs_of
-from polyroute.stages.route import Routes, admit, fit
+from polyroute.stages.route import Route, Routes, admit, checked, fit
 from polyroute.stages.selection.constraints import constrain
 from polyroute.stages.selection.plan import make_plan, need_steps
 from polyroute.stages.validation.judge import judge
@@ -59,7 +60,7 @@ class RequestPath:
     async def stream(self, request: Request, caller: Caller, entry: Entry) -> LiveAnswer:
         """An answer whose first content has arrived, or was held until its gates had accepted it."""
         prepared = self.prepare(request, caller, entry)
-        if prepared.route.checks:
+        if prepared.route.judges:
             return await self._stream_judged(prepared)
         journey = self._start(prepared)
         flow = await self._or_settle(journey, journey.run.open)
@@ -74,6 +75,7 @@ class RequestPath:
         """Input tokens as the route's first able model counts them; None where its provider does not count."""
         parts, route = self._parts, self._parts.routes.find(request.model)
         admit(route, request, caller)
+        request, wording = self._word(request, route)
         needs = needs_of(request, tokens.measure(request))
         able = match(route.deployments, needs, route.boundary, lambda d: self._obstacles(request, d)).deployments
         counter: object = parts.around.providers[able[0].provider] if able else None
@@ -81,7 +83,8 @@ class RequestPath:
             return None
         parts.accounts.admit(caller, 0, parts.around.monotonic())
         try:
-            return await counter.count_tokens(request, able[0], able[0].deadlines)
+            worded = request if wording is None else wording.put_to(request, able[0])
+            return await counter.count_tokens(worded, able[0], able[0].deadlines)
         except ProviderError:
             return None
 
@@ -121,6 +124,9 @@ class RequestPath:
         )
         draft.route = route.name
         draft.baseline = route.baseline
+        request, wording = self._word(request, route)
+        if wording is not None:
+            draft.prompt = wording.prompt_id
 
         seen = parts.classifier.classify(
             request, task=entry.task or route.task, wants_task=route.wants_task, thresholds=route.thresholds
@@ -129,7 +135,7 @@ class RequestPath:
         draft.mark(classified_s)
         draft.classification = replace(seen, elapsed_ms=round((classified_s - entry.arrived_s) * 1000, 3))
 
-        request, size, route = fit(request, route)
+        request, size, route = fit(request, route, wording.added if wording is not None else tokens.NOTHING)
         needs = needs_of(request, size)
         matched = match(route.deployments, needs, route.boundary, lambda d: self._obstacles(request, d))
         today, latency_of = draft.time.date(), parts.latencies.of
@@ -151,7 +157,8 @@ class RequestPath:
             plan = replace(plan, reason=f"{plan.reason}; {within.note}")
         draft.plan = plan
         draft.mark(now())
-        return Prepared(request=request, route=route, plan=plan, needs=needs, draft=draft)
+        route = checked(route, request, plan)
+        return Prepared(request=request, route=route, plan=plan, needs=needs, draft=draft, wording=wording)
 
     def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
@@ -178,7 +185,8 @@ class RequestPath:
             plan=prepared.plan,
             deadline_s=draft.arrived_s + prepared.route.timeout_s,
             read=lambda reply: self.read(request, reply),
-            judge=self._judge(prepared) if prepared.route.checks else None,
+            judge=self._judge(prepared) if prepared.route.judges else None,
+            wording=prepared.wording,
         )
         log = AttemptLog(
             meter,
@@ -188,6 +196,19 @@ class RequestPath:
             monotonic=parts.around.monotonic,
         )
         return Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
+
+    def _word(self, request: Request, route: Route) -> tuple[Request, Wording | None]:
+        """The request without what it says to the gateway alone, and what the route adds to it."""
+        parts = self._parts
+        return word(
+            request,
+            route=route.name,
+            prompt=route.prompt,
+            form=route.form,
+            deployments=route.deployments,
+            registry=parts.prompts,
+            dialects=parts.dialects,
+        )
 
     def _obstacles(self, request: Request, deployment: Deployment) -> tuple[str, ...]:
         return self._parts.around.providers[deployment.provider].obstacles(request, deployment)
@@ -215,7 +236,7 @@ class RequestPath:
             started_s = monotonic()
             try:
                 response = self.read(prepared.request, reply)
-                return await judge(prepared.route.checks, prepared.request, response)
+                return await judge(prepared.route.checks, prepared.request, response, prepared.route.contract)
             finally:
                 draft.validation_s += monotonic() - started_s
 

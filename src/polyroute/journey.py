@@ -7,9 +7,11 @@ from typing import Protocol
 from msgspec import Struct
 
 from polyroute.ports import Classifier, Dialect, Ledger
+from polyroute.prompts.registry import Registry
 from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.meter import Meter
 from polyroute.stages.execution.runner import Run, Surroundings
+from polyroute.stages.execution.wording import Wording
 from polyroute.stages.route import Route, Routes
 from polyroute.state.accounts.accounts import Accounts, Admission
 from polyroute.types.cards import Deployment
@@ -62,6 +64,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     """Everything the path is made of; `wiring.py` builds it from one snapshot of the document."""
 
     routes: Routes
+    prompts: Registry
     classifier: Classifier
     dialects: Mapping[str, Dialect]
     around: Surroundings
@@ -83,6 +86,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     plan: Plan
     needs: Needs
     draft: Draft
+    wording: Wording | None = None  # what the route adds to the request
 
 
 class Journey(Struct, frozen=True, kw_only=True):

@@ -263,6 +263,9 @@ class Ledger(Protocol):
 
     async def receipt(self, request_id: str) -> Receipt | None: ...
 
+    async def check(self) -> None:
+        """Raises where nothing new could be opened now. Changes nothing."""
+
 
 class Records(Protocol):
     """What is managed while the gateway runs, with its audit log. Synchronous; every method raises StoreError."""

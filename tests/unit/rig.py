@@ -12,6 +12,7 @@ from polyroute.errors import StoreError
 from polyroute.gateway import RequestPath
 from polyroute.journey import Answer, Entry, LiveAnswer, Parts
 from polyroute.ports import Choice, Gate, Selection
+from polyroute.prompts.registry import Registry
 from polyroute.stages.assembly.savings import dearest
 from polyroute.stages.classification.heuristic import HeuristicClassifier
 from polyroute.stages.execution.runner import Surroundings
@@ -23,6 +24,7 @@ from polyroute.stores.memory import MemoryLedger
 from polyroute.testing.providers import Outcome, ScriptedProvider, a_deployment
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment, ModelCard, Price, Rates
+from polyroute.types.prompts import Prompt
 from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
 from polyroute.types.request import Request, ask
 from polyroute.types.response import Chunk, Response
@@ -146,6 +148,7 @@ class Rig:
         *,
         allowances: Allowances | None = None,
         models: Mapping[str, Route] | None = None,
+        prompts: Mapping[str, Prompt] | None = None,
     ) -> None:
         self.route = route or a_route(*(deployment(name) for name in script))
         self.provider = ScriptedProvider({f"{name}@provider": told for name, told in script.items()})
@@ -158,6 +161,7 @@ class Rig:
         self.path = RequestPath(
             Parts(
                 routes=Routes({"route": self.route}, models or {}, "route"),
+                prompts=Registry(prompts or {}, None, self.clock.monotonic),
                 classifier=HeuristicClassifier(tasks=load()),
                 dialects={},
                 around=Surroundings(

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from polyroute.config.check import Known, check
 from polyroute.config.convert import ReadValue, convert, examine, shown, value_reader
 from polyroute.config.document import Document, Model, Provider
+from polyroute.config.prompts import unread_files, with_prompt_files
 from polyroute.config.secret import Secret
 from polyroute.config.targets import names_in
 from polyroute.config.yaml12 import MAX_CHARACTERS, ROOT, Mark, Marks, parse
@@ -77,6 +78,7 @@ def _missing_files(loaded: Loaded) -> Iterable[Problem]:
         if provider.recordings is not None and not (loaded.folder / provider.recordings).is_file():
             message = f"there is no file {provider.recordings} in the document's folder"
             yield Problem(path=f"providers.{name}.recordings", message=message)
+    yield from unread_files(loaded.document)
 
 
 def _load(path: Path, env: Mapping[str, str], texts: dict[str, str]) -> Loaded:
@@ -86,9 +88,8 @@ def _load(path: Path, env: Mapping[str, str], texts: dict[str, str]) -> Loaded:
     document = None if assembly.problems else _typed(tree, assembly.texts, read_value)
     if document is None:
         document = _explained(path, env, assembly.texts, read_value)
-    return Loaded(
-        document=_with_own_providers(document, env), folder=path.parent, file=path, texts=assembly.texts, env=env
-    )
+    document, prompt_texts = with_prompt_files(_with_own_providers(document, env), path.parent)
+    return Loaded(document=document, folder=path.parent, file=path, texts={**assembly.texts, **prompt_texts}, env=env)
 
 
 def _typed(tree: object, texts: Mapping[str, str], read_value: ReadValue) -> Document | None:

@@ -51,11 +51,6 @@ def store_problems(store: Store) -> Iterator[Problem]:
     if not database.startswith(_DATABASES) or database in _DATABASES:
         message = "is not the address of a database"
         yield Problem(path="store.database", message=message, fix="sqlite:///FILE or postgresql://…")
-    elif database.startswith("postgresql"):
-        fix = "sqlite:///polyroute.db"
-        yield Problem(
-            path="store.database", message="has no effect yet: this version keeps its books in SQLite", fix=fix
-        )
     if store.shared != "memory" and not store.shared.startswith(("redis://", "rediss://")):
         yield Problem(path="store.shared", message="is neither `memory` nor redis://…", fix="memory")
 

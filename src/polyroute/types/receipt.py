@@ -24,6 +24,8 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: str  # the document's name
     upstream_model: str  # asked for
     answered_model: str | None = None  # what the provider says answered
+    fingerprint: str | None = None  # of the provider's own setup (`system_fingerprint`), where it gives one
+    variant: str | None = None  # of the prompt
     status: AttemptStatus
     error: str | None = None  # the error's class name
     message: str | None = None  # scrubbed
@@ -75,6 +77,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     requested_model: str
     policy: str  # content hash of the document
     prompt: str | None = None  # name@version
+    prompt_variant: str | None = None  # of the answer
     state: RequestState
     stream: bool = False
     classification: Classification | None = None
@@ -92,6 +95,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache: str = "miss"
     model: str | None = None  # the document's name of the model that answered
     answered_model: str | None = None  # the provider's own name
+    fingerprint: str | None = None  # of the provider's own setup, where it gives one
     provider: str | None = None
     stop: str | None = None
     clamped_to: int | None = None  # output tokens: the money left allowed no more

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import cast
 
 from msgspec import Struct
@@ -32,19 +31,20 @@ from polyroute.state.directory import Directory
 from polyroute.state.ids import RANDOM_BITS, new_id
 from polyroute.state.keys import Digest
 from polyroute.state.latencies import Latencies
-from polyroute.stores.records.sqlite import SqliteRecords
-from polyroute.stores.sqlite.books import Books
-from polyroute.stores.sqlite.ledger import SqliteLedger, open_ledger
+from polyroute.stores.ledger import JournaledLedger
+from polyroute.stores.store import Store
 from polyroute.telemetry.log import log_request
 from polyroute.telemetry.metrics import Metrics
 from polyroute.telemetry.tiers import TierWatch
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt
-from polyroute.wiring import access
+from polyroute.wiring import access, upkeep
 from polyroute.wiring.access import Gate, Managed
 from polyroute.wiring.dialects import DIALECTS
+from polyroute.wiring.prompts import missing_prompts, registry
 from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
 from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
+from polyroute.wiring.stores import open_records, open_store
 
 _RECENT = 20  # requests on the page
 _PRETENDERS = ("simulated", "replay")
@@ -66,9 +66,9 @@ class Built(Struct, frozen=True, kw_only=True):
 class Foundation(Struct, frozen=True, kw_only=True):
     """What outlives a change of the document: connections, books, counters."""
 
-    database: Path
+    store: Store
     transport: Transport
-    ledger: SqliteLedger
+    ledger: JournaledLedger
     accounts: Accounts
     latencies: Latencies
     metrics: Metrics
@@ -85,18 +85,17 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
     async with AsyncExitStack() as stack:
         transport = open_transport()
         stack.push_async_callback(transport.aclose)
-        database = database_path(document, loaded.folder)
-        ledger = open_ledger(database, durability=document.store.durability)
+        store = open_store(document, loaded.folder)
+        ledger = store.open_ledger(document.store.durability)
         stack.push_async_callback(ledger.aclose)
-        await ledger.recover(_utc_now())
-        records = SqliteRecords(database)
+        records = open_records(store)
         stack.callback(records.close)
         managed = Managed(records)
         managed.refresh()
         foundation = Foundation(
-            database=database,
+            store=store,
             records=records,
-            digest=access.key_digest(database, env),
+            digest=access.key_digest(store.beside, env),
             managed=managed,
             transport=transport,
             ledger=ledger,
@@ -105,15 +104,17 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             metrics=Metrics(),
             started_at_s=int(time.time()),
         )
+        await upkeep.catch_up(foundation)
         built = assemble(loaded, env, foundation)
-        restore_budgets(foundation)
+        keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
+        stack.push_async_callback(upkeep.end, keeper)
         yield built
 
 
 def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> Built:
     """Everything that a document decides. Raises ConfigError, and then nothing has changed."""
     document, snapshot = loaded.document, Snapshot.of(loaded.document)
-    if problems := gate_problems(document):
+    if problems := (*gate_problems(document), *missing_prompts(document, foundation.records)):
         raise ConfigError(loaded.placed(problems))
     pack = tasks.load(loaded.folder / document.tasks if document.tasks else None)
     workshop = Workshop(
@@ -131,6 +132,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
     )
     parts = Parts(
         routes=book.routes(),
+        prompts=registry(document, foundation.records, time.monotonic),
         classifier=workshop.classifier,
         dialects=DIALECTS,
         around=Surroundings(
@@ -163,7 +165,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),
         accounts=foundation.accounts,
         ledger=foundation.ledger,
-        figures=lambda: figures(foundation.database),
+        figures=lambda: figures(foundation.store),
         metrics=foundation.metrics,
         new_request_id=_new_request_id,
         utc_now=_utc_now,
@@ -189,7 +191,7 @@ def _classifier(document: Document, pack: TaskPack) -> Classifier:
 def _allow(document: Document, foundation: Foundation) -> None:
     """What managed keys and accounts are allowed comes into force."""
     foundation.accounts.allow(access.allowances(document, foundation.managed))
-    restore_budgets(foundation)
+    upkeep.restore_budgets(foundation)
 
 
 def directory(records: Records, digest: Digest) -> Directory:
@@ -200,14 +202,6 @@ def directory(records: Records, digest: Digest) -> Directory:
         new_id=lambda prefix: new_id(prefix, time.time_ns() // 1_000_000, secrets.randbits(RANDOM_BITS)),
         new_secret=lambda: secrets.token_urlsafe(32),
     )
-
-
-def restore_budgets(foundation: Foundation) -> None:
-    """Sets what was spent to what the books say; what is held for calls under way stays held."""
-    now, accounts = _utc_now(), foundation.accounts
-    with Books(foundation.database) as books:
-        for period, start in accounts.windows(now).items():
-            accounts.restore(period, books.spent_since(start), now)
 
 
 def _observer(document: Document, metrics: Metrics) -> Callable[[Receipt], None]:
@@ -222,13 +216,8 @@ def _observer(document: Document, metrics: Metrics) -> Callable[[Receipt], None]
     return observe
 
 
-def database_path(document: Document, folder: Path) -> Path:
-    """The file of the embedded store."""
-    return folder / document.store.database.removeprefix("sqlite:///")
-
-
-def figures(database: Path) -> AllFigures:
-    with Books(database) as books:
+def figures(store: Store) -> AllFigures:
+    with store.open_books() as books:
         return AllFigures(models=books.by_model(), routes=books.by_route(), recent=books.recent(_RECENT))
 
 

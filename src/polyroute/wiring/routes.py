@@ -23,6 +23,7 @@ from polyroute.stages.validation.judge import Check, OnReject
 from polyroute.telemetry.tiers import TierTarget
 from polyroute.types.cards import Deployment
 from polyroute.types.routing import Thresholds
+from polyroute.wiring.prompts import contract_of, form_of
 
 LOGIC = "logic"  # the provider name of a route's plain-logic answers
 _ON_REJECT: Mapping[str, OnReject] = {"escalate": "escalate", "retry": "retry", "block": "block"}
@@ -128,6 +129,9 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             min_output_tokens=route.min_output_tokens,
             timeout_s=route.timeout_s,
             needs_review=route.require_human_review,
+            prompt=route.prompt,
+            form=form_of(name, route),
+            contract=contract_of(route),
             task=route.task,
             wants_task=isinstance(strategy, strategies.Task | strategies.Rules | strategies.Logic),
         )
@@ -198,6 +202,10 @@ def gate_problems(document: Document) -> tuple[Problem, ...]:
         for name, route in document.routes.items()
         for at, gate in enumerate(route.gates)
         if isinstance(gate, settings.JsonSchemaGate) and (problem := MatchesSchema(schema=gate.schema).problem())
+    ) + tuple(
+        Problem(path=f"routes.{name}.output.schema", message=f"not a JSON Schema: {problem}")
+        for name, route in document.routes.items()
+        if (contract := contract_of(route)) is not None and (problem := contract.problem())
     )
 
 

@@ -14,6 +14,7 @@ from polyroute.dialects.anthropic_messages.count import (
 )
 from polyroute.dialects.anthropic_messages.failures import classify_error, error_object
 from polyroute.dialects.anthropic_messages.obstacles import obstacles
+from polyroute.dialects.anthropic_messages.preface import lay_preface
 from polyroute.dialects.anthropic_messages.read_content import NAME
 from polyroute.dialects.anthropic_messages.read_request import parse_request
 from polyroute.dialects.anthropic_messages.read_stream import ChunkReader
@@ -21,9 +22,9 @@ from polyroute.dialects.anthropic_messages.tap import Tap
 from polyroute.dialects.anthropic_messages.write_request import write_request
 from polyroute.dialects.anthropic_messages.write_stream import EventWriter
 from polyroute.errors import ProviderError
-from polyroute.ports import StreamReader, StreamWriter, WireRequest
+from polyroute.ports import Preface, StreamReader, StreamWriter, WireRequest
 from polyroute.types.cards import Deployment
-from polyroute.types.request import Operation, Request
+from polyroute.types.request import Operation, Request, Wire
 from polyroute.types.response import Reply, Response
 
 
@@ -77,3 +78,6 @@ class AnthropicMessages:
     def parse_count(self, body: bytes) -> int:
         """Upstream: the tokens counted. Raises a ProviderError."""
         return parse_count(body)
+
+    def with_preface(self, wire: Wire, preface: Preface) -> Wire:
+        return lay_preface(wire, preface)

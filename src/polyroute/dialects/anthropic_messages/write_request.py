@@ -126,7 +126,7 @@ def _body(request: Request, target: Deployment, max_output_tokens: int | None, d
             system = [*system, {"type": "text", "text": _AS_INSTRUCTION}]
             dropped.append("output: json as an instruction")
         else:
-            body["output_config"] = {"format": _format(request.output, request.output.schema, dropped)}
+            body["output_config"] = {"format": output_format(request.output, request.output.schema, dropped)}
     if system:
         body["system"] = system
     body["messages"] = conversation.turns
@@ -159,7 +159,7 @@ def _limit(request: Request, target: Deployment, max_output_tokens: int | None, 
     return min(caps) if caps else longest or _UNKNOWN_LIMIT
 
 
-def _format(output: OutputFormat, schema: dict[str, object], dropped: list[str]) -> Block:
+def output_format(output: OutputFormat, schema: dict[str, object], dropped: list[str]) -> Block:
     moved: list[str] = []
     written = enforceable(schema, moved)
     dropped.extend(f"output.schema.{word}" for word in moved)

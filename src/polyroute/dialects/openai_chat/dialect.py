@@ -8,14 +8,15 @@ from collections.abc import Mapping
 
 from polyroute.dialects import sse
 from polyroute.dialects.openai_chat import errors, read_request, read_response, write_request, write_response
+from polyroute.dialects.openai_chat.preface import lay_preface
 from polyroute.dialects.openai_chat.read_messages import NAME
 from polyroute.dialects.openai_chat.read_stream import ChunkReader
 from polyroute.dialects.openai_chat.tap import Tap
 from polyroute.dialects.openai_chat.write_stream import EventWriter
 from polyroute.errors import ProviderError
-from polyroute.ports import StreamReader, StreamWriter, WireRequest
+from polyroute.ports import Preface, StreamReader, StreamWriter, WireRequest
 from polyroute.types.cards import Deployment
-from polyroute.types.request import Operation, Request
+from polyroute.types.request import Operation, Request, Wire
 from polyroute.types.response import Reply, Response
 
 
@@ -53,3 +54,6 @@ class OpenAIChat:
 
     def classify_error(self, status: int, body: bytes, retry_after_s: float | None) -> ProviderError:
         return errors.classify_error(status, body, retry_after_s)
+
+    def with_preface(self, wire: Wire, preface: Preface) -> Wire:
+        return lay_preface(wire, preface)

@@ -22,6 +22,7 @@ from polyroute.dialects.openai_chat.shape import (
     usage_in,
 )
 from polyroute.dialects.openai_chat.stops import read_stop
+from polyroute.dialects.openai_chat.think_tags import Piece, Splitter
 from polyroute.dialects.openai_chat.usage import read_usage
 from polyroute.dialects.sse import EventSplitter
 from polyroute.errors import MalformedReply, StreamInterrupted
@@ -49,6 +50,7 @@ class ChunkReader:
         self._started = False
         self._ended = False
         self._model = ""
+        self._fingerprint: str | None = None
         self._usage = b""
 
     def feed(self, data: bytes) -> list[Chunk]:
@@ -77,6 +79,7 @@ class ChunkReader:
         elif data:
             answer = answer_of(data)
             self._model = answer.model or self._model
+            self._fingerprint = answer.system_fingerprint or self._fingerprint
             self._usage = bytes(usage_in(answer)) or self._usage
             for choice in answer.choices or ():
                 self._start(answer, chunks)
@@ -93,7 +96,7 @@ class ChunkReader:
         if not endings or None in endings:
             raise StreamInterrupted("the provider's stream stopped before the answer was finished")
         chunks += [ending for ending in endings if ending is not None]
-        chunks.append(Ended(usage=read_usage(self._usage), model=self._model))
+        chunks.append(Ended(usage=read_usage(self._usage), model=self._model, fingerprint=self._fingerprint))
         self._ended = True
 
 
@@ -109,6 +112,7 @@ class _Choice:
         self._calls: dict[int, tuple[int, str]] = {}  # by the provider's index: our part, the call's id
         self._call = -1  # the newest of them
         self._refuses = False
+        self._tags = Splitter()
         self._finish: str | None = None
         self._stop_sequence: str | None = None
 
@@ -119,6 +123,7 @@ class _Choice:
         elif choice.logprobs is not None and (logprobs := read_logprobs(choice.logprobs)):
             chunks.append(TextDelta(text="", part=self._number("text"), choice=self._index, logprobs=logprobs))
         if choice.finish_reason:  # some servers send an empty one with every chunk
+            self._add_pieces(self._tags.flush(), None, chunks)
             self._finish = choice.finish_reason
             if isinstance(choice.stop_reason, str):
                 self._stop_sequence = choice.stop_reason
@@ -156,8 +161,8 @@ class _Choice:
                 self._open = ""  # a signature closes its block
         for piece in content_in(delta):
             if isinstance(piece, Text):
-                part = self._number("text")
-                chunks.append(TextDelta(text=piece.text, part=part, choice=self._index, logprobs=logprobs))
+                pieces = [Piece(False, piece.text)] if self._tags.is_done else self._tags.feed(piece.text)
+                self._add_pieces(pieces, logprobs, chunks)
                 logprobs = None
             else:
                 chunks.append(ThinkingDelta(text=piece.text, part=self._number("thinking"), choice=self._index))
@@ -173,8 +178,19 @@ class _Choice:
             self._add(Opaque(dialect=NAME, kind="audio", raw=delta.audio), chunks)
         if delta.function_call is not None:
             self._read_call(WireCall(index=0, function=delta.function_call), chunks)
+        if delta.tool_calls and not self._tags.is_done:
+            self._add_pieces(self._tags.flush(), None, chunks)
         for call in delta.tool_calls or ():
             self._read_call(call, chunks)
+
+    def _add_pieces(self, pieces: list[Piece], logprobs: tuple[TokenLogprob, ...] | None, chunks: list[Chunk]) -> None:
+        for is_thinking, text in pieces:
+            if is_thinking:
+                chunks.append(ThinkingDelta(text=text, part=self._number("thinking"), choice=self._index))
+            else:
+                part = self._number("text")
+                chunks.append(TextDelta(text=text, part=part, choice=self._index, logprobs=logprobs))
+                logprobs = None
 
     def _add(self, part: Part, chunks: list[Chunk], number: int | None = None) -> None:
         if number is None:

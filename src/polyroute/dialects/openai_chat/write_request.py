@@ -1,21 +1,21 @@
 """A canonical Request as a body for an OpenAI-shaped upstream.
 
 A request of this dialect keeps every field as it came; only the model, the stream's usage and the output limit are
-set. Any other is built anew from the canonical form.
+set. Any other is built anew from the canonical form. Both are then made fit for the server's quirks.
 """
 
 from typing import Any
 
 import orjson
 
+from polyroute.dialects.openai_chat.fitting import LIMITS, can_switch_thinking_off, fit
 from polyroute.dialects.openai_chat.read_messages import NAME
 from polyroute.dialects.openai_chat.write_messages import obstacles_in, write_messages
 from polyroute.ports import WireRequest
 from polyroute.types.cards import Deployment
-from polyroute.types.request import ProviderTool, Reasoning, Request, Tool, ToolChoice
+from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice
 
 _PATH = "/chat/completions"
-_LIMITS = ("max_tokens", "max_completion_tokens")
 _USAGE = {"include_usage": True}
 
 # A thinking budget as an effort: the thresholds LiteLLM uses between Anthropic's budgets and OpenAI's words
@@ -42,37 +42,27 @@ def render_request(request: Request, target: Deployment, max_output_tokens: int 
     else:
         body, dropped = _translated(request, target)
     body["model"] = target.upstream_model
-    if "no_stream_usage" in target.quirks:
-        body.pop("stream_options", None)  # refused there, and usage comes unasked
-    elif request.stream:
+    if request.stream:
         options = body.get("stream_options")
         body["stream_options"] = {**options, **_USAGE} if isinstance(options, dict) else _USAGE
-    if "max_tokens" in target.quirks:
-        _use_max_tokens(body)
     if max_output_tokens is not None:
         _limit(body, max_output_tokens, target)
+    if target.quirks:
+        fit(body, target.quirks, dropped)
     return WireRequest(path=_PATH, body=orjson.dumps(body), headers={}, dropped=tuple(sorted(dropped)))
 
 
 def _limit(body: dict[str, Any], tokens: int, target: Deployment) -> None:
     """Shortens the caller's own limit, whichever field it is in; sets one where there is none."""
-    given = [name for name in _LIMITS if body.get(name) is not None]
+    given = [name for name in LIMITS if body.get(name) is not None]
     for name in given:
         body[name] = min(body[name], tokens)
     if not given:
-        body["max_completion_tokens" if _thinks(target) and "max_tokens" not in target.quirks else "max_tokens"] = (
-            tokens
-        )
-
-
-def _use_max_tokens(body: dict[str, Any]) -> None:
-    limits = [limit for name in _LIMITS if (limit := body.pop(name, None)) is not None]
-    if limits:
-        body["max_tokens"] = min(limits)
+        body["max_completion_tokens" if _thinks(target) else "max_tokens"] = tokens
 
 
 def _thinks(target: Deployment) -> bool:
-    """OpenAI's reasoning models refuse `max_tokens` and sampling fields ("Reasoning models", API guide)."""
+    """OpenAI's reasoning models refuse `max_tokens` ("Reasoning models", API guide)."""
     return "thinking" in (target.card.capabilities or ())
 
 
@@ -82,23 +72,18 @@ def _translated(request: Request, target: Deployment) -> tuple[dict[str, Any], s
     if request.tools:
         _write_tools(body, request, dropped)
     if request.output is not None:
-        body["response_format"] = _response_format(request)
+        body["response_format"] = response_format(request.output)
     if request.reasoning is not None:
-        effort = _effort(request.reasoning, target, dropped)
-        if effort is not None:
-            body["reasoning_effort"] = effort
+        _write_reasoning(body, request.reasoning, target, dropped)
     if request.max_output_tokens is not None:
         _limit(body, request.max_output_tokens, target)
-    for name, value in (
-        ("temperature", request.temperature),
-        ("top_p", request.top_p),
-        ("presence_penalty", request.presence_penalty),
-        ("frequency_penalty", request.frequency_penalty),
-    ):
-        if value is not None and _thinks(target):
-            dropped.add(name)
-        elif value is not None:
-            body[name] = value
+    sampling = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "presence_penalty": request.presence_penalty,
+        "frequency_penalty": request.frequency_penalty,
+    }
+    body.update({name: value for name, value in sampling.items() if value is not None})
     if request.stop:
         body["stop"] = list(request.stop)
     if request.seed is not None:
@@ -158,9 +143,8 @@ def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
     return {"type": "function", "function": {"name": choice.name}} if choice.mode == "named" else choice.mode
 
 
-def _response_format(request: Request) -> dict[str, Any]:
-    output = request.output
-    if output is None or output.schema is None:
+def response_format(output: OutputFormat) -> dict[str, Any]:
+    if output.schema is None:
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": output.name, "schema": output.schema}
     if output.description is not None:
@@ -170,18 +154,22 @@ def _response_format(request: Request) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": schema}
 
 
-def _effort(reasoning: Reasoning, target: Deployment, dropped: set[str]) -> str | None:
-    """The word for how much to think; None where the model is left to its default."""
+def _write_reasoning(body: dict[str, Any], reasoning: Reasoning, target: Deployment, dropped: set[str]) -> None:
+    """How much to think, as a word or as an amount; nothing where the model is left to its default."""
     if not reasoning.enabled:
-        if _thinks(target):
+        if can_switch_thinking_off(target.quirks):
+            body["reasoning_effort"] = "none"
+        elif _thinks(target):
             dropped.add("reasoning")  # "none" is refused by most models that think
-        return None
-    effort = reasoning.effort
-    if effort is None and reasoning.budget_tokens is not None:
-        effort = next(word for least, word in _EFFORT_FROM if reasoning.budget_tokens >= least)
+        return
+    effort, budget = reasoning.effort, reasoning.budget_tokens
+    if effort is None and budget is not None:
+        effort = next(word for least, word in _EFFORT_FROM if budget >= least)
     if effort is None:
-        return None
+        return
     if target.card.capabilities is not None and not _thinks(target):
         dropped.add("reasoning")
-        return None
-    return "high" if effort == "max" else effort  # Anthropic's word, beyond OpenAI's scale
+    elif budget is not None and "reasoning_object" in target.quirks:
+        body["reasoning"] = {"max_tokens": budget}
+    else:
+        body["reasoning_effort"] = "high" if effort == "max" else effort  # Anthropic's word, beyond OpenAI's scale

@@ -39,6 +39,7 @@ class Draft:
         self.policy = policy
         self.stream = stream
         self.route = ""
+        self.prompt: str | None = None  # name@version
         self.baseline: Deployment | None = None
         self.classification: Classification | None = None
         self.candidates: tuple[Candidate, ...] = ()
@@ -91,6 +92,8 @@ class Draft:
             route=self.route,
             requested_model=self.requested_model,
             policy=self.policy,
+            prompt=self.prompt,
+            prompt_variant=answer.variant if answer else None,
             state=state,
             stream=self.stream,
             classification=self.classification,
@@ -107,6 +110,7 @@ class Draft:
             fallback_ms=_fallback_ms(attempts, answer, primary) if fell_back and answer and primary else None,
             model=answer.model if answer else None,
             answered_model=answer.answered_model if answer else None,
+            fingerprint=answer.fingerprint if answer else None,
             provider=answer.provider if answer else None,
             stop=stop,
             clamped_to=self.clamped_to,

@@ -1,0 +1,1 @@
+"""Prompts under management: templates, variables, versions and labels, and which words a model family gets."""
