@@ -27,8 +27,8 @@ from polyroute.errors import ConfigError, StoreError
 from polyroute.providers import anthropic, openai
 from polyroute.providers.transport.address import Address, parse_url
 from polyroute.server.serve import listen
-from polyroute.stores.sqlite.books import Books
-from polyroute.wiring.build import database_path
+from polyroute.stores.store import Store
+from polyroute.wiring.stores import open_store
 
 _PATIENCE_S = 5.0
 _ADDRESSES = {"openai": openai.BASE_URL, "anthropic": anthropic.BASE_URL}  # where a provider gives none
@@ -70,7 +70,7 @@ def _examine(path: Path, *, online: bool) -> Iterator[Finding]:
     yield _ok("document", f"{path} is sound")
     for problem in loaded.placed(check_start(loaded.document, os.environ)):
         yield _fail("start", str(problem))
-    yield from _store(database_path(loaded.document, loaded.folder))
+    yield from _store(loaded)
     yield from _prices(loaded.document)
     yield _port(loaded)
     if online:
@@ -81,22 +81,27 @@ def _python() -> Finding:
     return _ok("python", f"{'.'.join(map(str, sys.version_info[:3]))}, polyroute {polyroute.__version__}")
 
 
-def _store(database: Path) -> Iterator[Finding]:
-    if not os.access(database.parent, os.W_OK):
-        yield _fail("store", f"the folder {database.parent} is not there or cannot be written")
-        return
-    if not database.exists():
-        yield _ok("store", f"{database} is made at the first start")
-        return
-    if not os.access(database, os.W_OK):
-        yield _fail("store", f"{database} cannot be written; check its owner and permissions")
-        return
+def _store(loaded: Loaded) -> Iterator[Finding]:
     try:
-        with Books(database) as books:
-            findings = books.verify()
+        store = open_store(loaded.document, loaded.folder)
+        file = store.beside  # or, of a server, what its journals on this machine are named after
+        if not os.access(file.parent, os.W_OK):
+            yield _fail("store", f"the folder {file.parent} is not there or cannot be written")
+        elif not (version := store.version()):
+            yield _ok("store", f"{store} is made at the first start")
+        elif file.exists() and not os.access(file, os.W_OK):
+            yield _fail("store", f"{file} cannot be written; check its owner and permissions")
+        elif version < store.newest:
+            yield _ok("store", f"{store} has version {version} and is brought to {store.newest} at the next start")
+        else:
+            yield from _books(store)
     except StoreError as exc:
         yield _fail("store", exc.message)
-        return
+
+
+def _books(store: Store) -> Iterator[Finding]:
+    with store.open_books() as books:
+        findings = books.verify()
     left_open = [finding for finding in findings if finding.kind == "left_open"]
     if left_open:
         yield _warn(
@@ -105,7 +110,7 @@ def _store(database: Path) -> Iterator[Finding]:
     if len(findings) > len(left_open):
         yield _fail("store", f"{len(findings) - len(left_open)} findings; `polyroute ledger verify` lists them")
     elif not left_open:
-        yield _ok("store", f"{database} can be written, and its books balance")
+        yield _ok("store", f"{store} can be written, and its books balance")
 
 
 def _prices(document: Document) -> Iterator[Finding]:

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, fail, print_json, say, told
-from polyroute.cli.store import books_file, open_books
+from polyroute.cli.store import open_books, store_of
 from polyroute.stores.export import focus_lines, json_line
-from polyroute.stores.sqlite.ledger import Recovery, open_ledger
+from polyroute.stores.ledger import Recovery
+from polyroute.stores.store import Store
 from polyroute.types.money import format_usd
 
 ledger = typer.Typer(help="Verify, recover or export the books.", no_args_is_help=True)
@@ -40,10 +41,10 @@ def verify(config: ConfigOption = None, as_json: JsonOption = False, debug: Debu
 def recover(config: ConfigOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Close what dead processes left open, at its upper bound. A living gateway's requests stay untouched."""
     with told(debug=debug):
-        path = books_file(config)
-        if not path.exists():
-            fail(f"there is no ledger at {path}; start the gateway once, or name its file in store.database")
-        found = asyncio.run(_recover(path))
+        store = store_of(config)
+        if not store.version():
+            fail(f"there is no ledger at {store}; start the gateway once, or name another in store.database")
+        found = asyncio.run(_recover(store))
     if as_json:
         print_json(found)
     else:
@@ -77,8 +78,8 @@ def export(
                 file.writelines(pieces)
 
 
-async def _recover(path: Path) -> Recovery:
-    books = open_ledger(path)
+async def _recover(store: Store) -> Recovery:
+    books = store.open_ledger("process")
     try:
         return await books.recover(datetime.now(UTC))
     finally:

@@ -24,7 +24,10 @@ VERBS = {
     "models": Verb("models:models", "List the models that routes may use, and where their facts come from."),
     "graph": Verb("graph:graph", "Draw the document's routes as a Mermaid flowchart."),
     "savings": Verb("savings:savings", "Show what was spent and what routing saved, from the books."),
+    "keys": Verb("keys:keys", "Make, list, rotate and end callers' keys."),
+    "audit-log": Verb("audit_log:audit_log", "Show who managed what, and check that the log is whole."),
     "ledger": Verb("ledger:ledger", "Verify, recover or export the books."),
+    "migrate": Verb("migrating:migrate", "Bring the database's schema forward or back."),
     "doctor": Verb("doctor:doctor", "Look for what would keep the gateway from working here."),
     "version": Verb("documents:version", "Print the version."),
 }

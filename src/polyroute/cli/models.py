@@ -11,10 +11,9 @@ from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_
 from polyroute.config.load import read
 from polyroute.config.resolve import deployments
 from polyroute.stores.figures import Figures
-from polyroute.stores.sqlite.books import Books
 from polyroute.types.cards import Deployment, Price
 from polyroute.types.money import format_usd
-from polyroute.wiring.build import database_path
+from polyroute.wiring.stores import open_store
 
 _COLUMNS = (
     "model", "deployment", "input $/M", "output $/M", "context", "quality", "calls", "p50 ms", "p95 ms", "good for",
@@ -30,10 +29,10 @@ def models(config: ConfigOption = None, as_json: JsonOption = False, debug: Debu
     with told(debug=debug):
         loaded = read(document_path(config), os.environ)
         found = deployments(loaded.document, Catalogue())
-        database = database_path(loaded.document, loaded.folder)
+        store = open_store(loaded.document, loaded.folder)
         observed: dict[str, Figures] = {}
-        if database.exists():
-            with Books(database) as books:
+        if store.version():
+            with store.open_books() as books:
                 observed = {figures.name: figures for figures in books.by_model()}
     if as_json:
         print_json([_as_json(deployment, observed.get(deployment.model)) for deployment in found])

@@ -21,11 +21,11 @@ from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_
 from polyroute.config.durations import Duration
 from polyroute.config.load import read
 from polyroute.config.resolve import deployments
+from polyroute.stores.books import Books
 from polyroute.stores.figures import Figures
-from polyroute.stores.sqlite.books import Books
 from polyroute.stores.verify import Entry
 from polyroute.types.money import ZERO_USD, format_usd, from_nanos
-from polyroute.wiring.build import database_path
+from polyroute.wiring.stores import open_store
 
 _TIERS = ("simple", "moderate", "complex")
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -98,7 +98,7 @@ def savings(
     with told(debug=debug):
         loaded = read(document_path(config), os.environ)
         quality = {d.model: d.card.quality for d in reversed(deployments(loaded.document, Catalogue()))}
-        with Books(database_path(loaded.document, loaded.folder)) as books:
+        with open_store(loaded.document, loaded.folder).open_books() as books:
             found = _add_up(books, start, quality, targets)
     if as_json:
         flat = {

@@ -1,20 +1,42 @@
 """The books that a document names, read directly: also beside a running gateway."""
 
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from polyroute.cli.shell import document_path
 from polyroute.config.load import read
-from polyroute.stores.sqlite.books import Books
-from polyroute.wiring.build import database_path
+from polyroute.ports import Records
+from polyroute.state.directory import Directory
+from polyroute.stores.books import Books
+from polyroute.stores.store import Store
+from polyroute.wiring import stores
+from polyroute.wiring.access import key_digest
+from polyroute.wiring.build import directory
 
 
-def books_file(config: Path | None) -> Path:
-    """Raises ConfigError."""
+def store_of(config: Path | None) -> Store:
+    """Raises ConfigError, or StoreError where its driver is not installed."""
     loaded = read(document_path(config), os.environ)
-    return database_path(loaded.document, loaded.folder)
+    return stores.open_store(loaded.document, loaded.folder)
 
 
 def open_books(config: Path | None) -> Books:
     """Raises ConfigError, or StoreError where there are no books yet."""
-    return Books(books_file(config))
+    return store_of(config).open_books()
+
+
+@contextmanager
+def open_records(config: Path | None) -> Iterator[Records]:
+    """Raises ConfigError or StoreError."""
+    with closing(stores.open_records(store_of(config))) as records:
+        yield records
+
+
+@contextmanager
+def open_directory(config: Path | None) -> Iterator[Directory]:
+    """Raises ConfigError or StoreError."""
+    store = store_of(config)
+    with closing(stores.open_records(store)) as records:
+        yield directory(records, key_digest(store.beside, os.environ))

@@ -53,6 +53,9 @@ class MemoryLedger:
         request = self._open.get(request_id)
         return in_flight(request.opening, request.later) if request else None
 
+    async def check(self) -> None:
+        """Nothing can be in the way."""
+
     def receipts(self, *, since: datetime | None = None) -> list[Receipt]:
         """What is kept of settled requests, in the order they were settled."""
         return [receipt for receipt in self._settled.values() if since is None or receipt.time >= since]

@@ -1,5 +1,6 @@
 """A database as a document names it: what the gateway and the command line open of it."""
 
+from pathlib import Path
 from typing import Protocol
 
 from polyroute.stores.books import Books
@@ -12,6 +13,10 @@ class Store(Protocol):
     @property
     def is_remote(self) -> bool:
         """It may be away while the gateway serves, and come back."""
+
+    @property
+    def beside(self) -> Path:
+        """Files of this machine that belong to it are named after this one."""
 
     def __str__(self) -> str:
         """Where it is, without secrets."""

@@ -17,7 +17,8 @@ from polyroute.config.load import Loaded, read
 from polyroute.errors import ConfigError, StoreError
 from polyroute.server.app import App
 from polyroute.wiring import access
-from polyroute.wiring.build import Built, assemble, restore_budgets
+from polyroute.wiring.build import Built, assemble
+from polyroute.wiring.upkeep import restore_budgets
 
 LOOK_S = 1.0
 

@@ -19,9 +19,8 @@ from polyroute.cli.shell import DebugOption, JsonOption, err, fail, print_json, 
 from polyroute.config.load import Loaded
 from polyroute.errors import PolyrouteError
 from polyroute.server.serve import listen, run
-from polyroute.stores.sqlite.books import Books
-from polyroute.wiring.build import database_path
 from polyroute.wiring.serving import serve_document
+from polyroute.wiring.stores import open_store
 
 _HOST = "127.0.0.1"
 _DOCUMENT = "polyroute.yaml"
@@ -102,7 +101,7 @@ async def _show(
         raise exc.exceptions[0] from None
     finally:
         await sender.aclose()
-    with Books(database_path(loaded.document, loaded.folder)) as books:
+    with open_store(loaded.document, loaded.folder).open_books() as books:
         found = policies(books.entries(), sent)
     if as_json:
         print_json({"address": address, "simulated": True, "prompts": len(wanted), "policies": found})

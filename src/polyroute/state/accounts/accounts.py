@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from polyroute.errors import BudgetExceeded, PriceUnknown, RateLimited
+from polyroute.errors import BudgetExceeded, PriceUnknown, RateLimited, StoreError
 from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, Rates
 from polyroute.state.accounts.budgets import (
     PERIODS,
@@ -63,6 +63,7 @@ class Accounts:
         self._allowances = allowances
         self._windows = Windows()
         self._budgets = Budgets()
+        self._closed_for: str | None = None
         # Per caller and model these never change, and making them costs more than checking them.
         self._rates_of = lru_cache(_KNOWN_CALLERS)(self._find_rates)
         self._caps_of = lru_cache(_KNOWN_CALLERS)(self._find_caps)
@@ -72,6 +73,17 @@ class Accounts:
         self._allowances = allowances
         self._rates_of.cache_clear()
         self._caps_of.cache_clear()
+
+    @property
+    def knows_spending(self) -> bool:
+        return self._closed_for is None
+
+    def close_budgets(self, reason: str) -> None:
+        """What was spent is not known: whoever a budget applies to is refused with a StoreError until it is."""
+        self._closed_for = reason
+
+    def open_budgets(self) -> None:
+        self._closed_for = None
 
     # ── rates ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -167,6 +179,8 @@ class Accounts:
                     model=model,
                 )
             worst_usd = ZERO_USD
+        if caps and self._closed_for is not None:
+            raise StoreError(f"what was spent under {caps[0].name} is not known: {self._closed_for}")
         held = self._budgets.hold(worst_usd, caps, now)
         if isinstance(held, Shortage):
             raise _exceeded(held, worst_usd)

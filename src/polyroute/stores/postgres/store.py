@@ -24,7 +24,8 @@ class PostgresStore:
         """`folder`: where the journals' folder is made, one per database."""
         self.address = Address(url)
         place = re.sub(r"[^A-Za-z0-9.-]+", "_", f"{self.address.name}@{self.address.host}-{self.address.port}")
-        self.journals = folder / f"{place.strip('_')}-journals"
+        self.beside = folder / place.strip("_")
+        self.journals = self.beside.with_name(f"{self.beside.name}-journals")
         self._readers = threading.BoundedSemaphore(_READERS)
 
     def __str__(self) -> str:

@@ -39,9 +39,10 @@ class Audit(Struct, frozen=True, kw_only=True):
         return self.fault is None
 
 
-def check(records: Records) -> Audit:
-    """The whole log, in order."""
+def check(records: Records, *, noted: str | None = None) -> Audit:
+    """The whole log, in order. `noted`: a head of before, which must still be one of its hashes."""
     previous, count = BEGINNING, 0
+    is_found = noted is None or noted == BEGINNING.hex()
     while page := records.entries(after=count, limit=_PAGE):
         for entry in page:
             if entry.seq != count + 1:
@@ -49,7 +50,8 @@ def check(records: Records) -> Audit:
             if link(previous, entry.body) != entry.hash:
                 return _audit(previous, count, f"entry {entry.seq} was changed, or one before it was")
             previous, count = entry.hash, entry.seq
-    return _audit(previous, count)
+            is_found = is_found or entry.hash.hex() == noted
+    return _audit(previous, count, None if is_found else f"the head {noted} is not in the log: its end was cut off")
 
 
 def _audit(head: bytes, entries: int, fault: str | None = None) -> Audit:

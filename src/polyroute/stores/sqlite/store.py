@@ -21,6 +21,10 @@ class SqliteStore:
     def __str__(self) -> str:
         return str(self.path)
 
+    @property
+    def beside(self) -> Path:
+        return self.path
+
     def open_ledger(self, durability: Durability) -> JournaledLedger:
         return open_ledger(self.path, durability=durability)
 

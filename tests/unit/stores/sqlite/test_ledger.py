@@ -213,7 +213,7 @@ async def test_a_ledger_that_fails_too_long_opens_nothing_new_then_settles_nothi
         with pytest.raises(StoreError, match="2 settlements wait"):
             await ledger.open(an_opening("r5"))
         with pytest.raises(StoreError, match="2 settlements wait"):
-            await ledger.receipt("ready")
+            await ledger.check()
         assert await ledger.receipt("r1") is not None
         await ledger.settle(a_settlement("r3"))
         with pytest.raises(StoreError, match="3 settlements wait"):

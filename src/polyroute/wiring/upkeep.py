@@ -1,0 +1,94 @@
+"""What a gateway does beside its requests, at start and every few seconds: it closes what dead processes left open, and
+knows what was spent.
+
+A database on another machine may be away at either time. Then requests go on: those under a budget only once it is
+known what was spent.
+"""
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import Protocol
+
+from polyroute.errors import StoreError
+from polyroute.state.accounts.accounts import Accounts
+from polyroute.stores.ledger import JournaledLedger
+from polyroute.stores.store import Store
+
+_LOOK_S = 10.0  # a dead process's reservations are free again soon after
+_SOON_S = 1.0  # while something is missing
+
+_LOG = logging.getLogger(__name__)
+
+
+class Kept(Protocol):
+    """What is looked after."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def ledger(self) -> JournaledLedger: ...
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+
+async def catch_up(kept: Kept) -> None:
+    """At start. Raises StoreError where the database is on this machine and fails."""
+    try:
+        await _recover(kept)
+    except StoreError as fault:
+        _wait_for_books(kept, fault)
+    else:
+        restore_budgets(kept)
+
+
+async def keep_up(kept: Kept) -> None:
+    """Until cancelled."""
+    while True:
+        await asyncio.sleep(_LOOK_S if kept.accounts.knows_spending else _SOON_S)
+        try:
+            await _recover(kept)
+        except StoreError as fault:
+            _LOG.debug("put off: %s", fault)
+            continue
+        if not kept.accounts.knows_spending:
+            restore_budgets(kept)
+
+
+async def end(keeper: asyncio.Task[None]) -> None:
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)
+
+
+def restore_budgets(kept: Kept) -> None:
+    """Sets what was spent to what the books say; what is held for calls under way stays held.
+
+    Not in a thread: nothing may be settled between reading the books and setting the figures.
+    """
+    now, accounts = datetime.now(UTC), kept.accounts
+    try:
+        with kept.store.open_books() as books:
+            for period, start in accounts.windows(now).items():
+                accounts.restore(period, books.spent_since(start), now)
+    except StoreError as fault:
+        _wait_for_books(kept, fault)
+        return
+    if not accounts.knows_spending:
+        accounts.open_budgets()
+        _LOG.warning("the books can be read; requests under a budget go on")
+
+
+def _wait_for_books(kept: Kept, fault: StoreError) -> None:
+    if not kept.store.is_remote:
+        raise fault
+    if kept.accounts.knows_spending:
+        _LOG.warning("%s. Requests go on; those under a budget wait until the books can be read", fault)
+    kept.accounts.close_budgets(str(fault))
+
+
+async def _recover(kept: Kept) -> None:
+    recovery = await kept.ledger.recover(datetime.now(UTC))
+    if recovery.requests:
+        _LOG.warning("%d requests of a dead process were closed at %s USD", recovery.requests, recovery.cost_usd)
