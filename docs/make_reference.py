@@ -19,6 +19,7 @@ import typer.core
 import typer.main
 
 from polyroute import errors, ports
+from polyroute.catalog.cards import Catalogue
 from polyroute.cli import main as cli
 from polyroute.config import document
 from polyroute.config.durations import Duration
@@ -26,6 +27,7 @@ from polyroute.config.secret import Secret
 from polyroute.server import errors as server_errors
 from polyroute.server.later import later
 from polyroute.server.table import build_table
+from polyroute.types.quirks import QUIRKS
 
 FOLDER = Path(__file__).parent / "reference"
 _HEAD = "<!-- Made by docs/make_reference.py; change the code and run it again. -->\n"
@@ -255,10 +257,31 @@ def _listed(title: str, items: list[str]) -> list[str]:
     return [f"\n{title}:\n", *(f"- {item}" for item in items)] if items else []
 
 
+def quirks_page() -> str:
+    lines = [
+        _HEAD,
+        "# Quirks\n",
+        "Where servers that speak OpenAI's chat completions depart from its form. `quirks` at a provider, model or",
+        "deployment adds to what the catalogue knows, and `-name` takes one away.\n",
+        "| quirk | the server |\n| --- | --- |",
+    ]
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in QUIRKS.items()]
+    lines += ["\n## Known beforehand\n", "Every row that fits counts. A model goes by the beginning of its own name.\n"]
+    lines += ["| at | models | quirks | source | as of |\n| --- | --- | --- | --- | --- |"]
+    for row in Catalogue().quirk_rows:
+        places = ", ".join([*sorted(row.families), *(f"`{piece}`" for piece in row.addresses)])
+        models = ", ".join(f"`{name}`" for name in row.models) or "all"
+        models += f"; not {', '.join(f'`{name}`' for name in row.unless)}" if row.unless else ""
+        quirks = ", ".join(f"`{name}`" for name in sorted(row.quirks))
+        lines.append(f"| {places} | {models} | {quirks} | {row.source} | {row.as_of} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "ports.md": ports_page,
     "settings.md": settings_page,
+    "quirks.md": quirks_page,
     "http.md": http_page,
     "cli.md": cli_page,
 }

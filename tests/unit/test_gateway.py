@@ -12,6 +12,7 @@ from polyroute.errors import (
     ContentRefused,
     DeadlineExceeded,
     Forbidden,
+    InvalidRequest,
     MalformedReply,
     NoCandidate,
     Overloaded,
@@ -30,7 +31,7 @@ from polyroute.testing.providers import Hang, a_response
 from polyroute.types.access import Caller
 from polyroute.types.content import Text, ToolCall
 from polyroute.types.receipt import StageTimes
-from polyroute.types.request import ask
+from polyroute.types.request import OutputFormat, Request, ask
 from polyroute.types.response import (
     Choice,
     ChoiceEnded,
@@ -614,3 +615,36 @@ async def test_the_classifiers_time_is_in_its_finding() -> None:
     receipt = (await rig.answer()).receipt
     assert receipt.classification is not None
     assert receipt.classification.elapsed_ms == receipt.times.classification_ms
+
+
+# ── a schema that a provider cannot be held to ────────────────────────────────────────────────────────────
+
+WANTED = OutputFormat(schema={"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}})
+
+
+def wanting(output: OutputFormat) -> Request:
+    return replace(ask("route", "a number"), output=output)
+
+
+async def test_an_emulated_schema_is_checked_and_the_next_model_asked() -> None:
+    loose, strict = deployment("loose"), deployment("strict")
+    loose = replace(loose, quirks=frozenset({"json_object_only"}))
+    rig = Rig({"loose": a_response('{"m": 1}'), "strict": a_response('{"n": 1}')}, a_route(loose, strict))
+    answer = await rig.answer(wanting(WANTED))
+    assert answer.receipt.model == "strict"
+    assert [(verdict.gate, verdict.accepted) for verdict in rig.receipt.verdicts] == [("json_schema", True)]
+    assert len(rig.receipt.attempts) == 2
+
+
+async def test_a_schema_that_the_provider_holds_is_not_checked_again() -> None:
+    rig = Rig({"strict": a_response('{"m": 1}')})
+    await rig.answer(wanting(WANTED))
+    assert rig.receipt.verdicts == ()
+
+
+async def test_a_schema_that_nobody_could_check_is_the_callers_to_mend() -> None:
+    loose = replace(deployment("loose"), quirks=frozenset({"no_json"}))
+    rig = Rig({"loose": a_response("{}")}, a_route(loose))
+    with pytest.raises(InvalidRequest, match="is no JSON Schema"):
+        await rig.answer(wanting(OutputFormat(schema={"type": "nothing"})))
+    assert rig.books.openings == []

@@ -207,7 +207,11 @@ class Catalogue:
         """Where the provider `family`, or what stands at an address, departs from OpenAI's form for this model."""
         family = family and _FAMILIES.get(family, family)
         name = _own_name(upstream_model.lower().removeprefix("models/"))
-        return quirks_in(self._overlay.quirks, family, base_url, name)
+        return quirks_in(self.quirk_rows, family, base_url, name)
+
+    @property
+    def quirk_rows(self) -> tuple[QuirkRow, ...]:
+        return self._overlay.quirks
 
     def card(self, family: str | None, upstream_model: str) -> ModelCard | None:
         """What is known of `upstream_model` at the provider `family`; None where nothing is.

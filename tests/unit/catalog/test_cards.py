@@ -262,21 +262,3 @@ def test_wrong_facts_are_named(tmp_path: Path, text: str, path: str, said: str) 
 
 def test_facts_default_to_nothing() -> None:
     assert Catalogue({"m": Facts()}).card(None, "m") == ModelCard(id="m", source="catalogue file")
-
-
-@pytest.mark.parametrize(
-    ("address", "quirks"),
-    [
-        ("https://api.mistral.ai/v1", {"no_stream_usage", "max_tokens"}),
-        ("https://api.deepseek.com/v1", {"max_tokens"}),
-        ("https://api.openai.com/v1", set()),
-        ("http://127.0.0.1:11434/v1", set()),
-    ],
-)
-def test_where_a_provider_departs_from_its_dialect(address: str, quirks: set[str]) -> None:
-    catalogue = Catalogue()
-    assert catalogue.quirks_of(catalogue.family_of("openai", address)) == quirks
-
-
-def test_a_provider_goes_by_its_other_names_too() -> None:
-    assert "max_tokens" in Catalogue().quirks_of("mistralai")

@@ -201,3 +201,19 @@ def test_every_capability_and_input_of_the_catalogue_may_be_named() -> None:
     facts = [*overlay["groups"], *(row for group in overlay["groups"] for row in group["models"])]
     assert {word for fact in facts for word in fact.get("capabilities") or ()} <= CAPABILITIES
     assert {word for fact in facts for word in fact.get("modalities") or ()} <= {"text", *MODALITIES.values()}
+
+
+def test_a_misspelt_quirk_is_named_wherever_it_stands() -> None:
+    found = problems_of(
+        """
+providers: {sim: {dialect: simulated, quirks: [no_sed]}}
+models:
+  a: {provider: sim, quirks: [-max_tokns, no_seed]}
+  b: {deployments: [{provider: sim, quirks: [nothing_like_it]}]}
+"""
+    )
+    assert [(problem.path, problem.fix) for problem in found][:2] == [
+        ("providers.sim.quirks[0]", "did you mean `no_seed`?"),
+        ("models.a.quirks[0]", "did you mean `max_tokens`?"),
+    ]
+    assert found[2].path == "models.b.deployments[0].quirks[0]"

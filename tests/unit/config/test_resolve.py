@@ -17,7 +17,7 @@ class Cards:
     def family_of(self, dialect: str, base_url: str | None) -> str | None:
         return dialect if base_url is None else None
 
-    def quirks_of(self, family: str | None) -> frozenset[str]:
+    def quirks_of(self, family: str | None, upstream_model: str, base_url: str | None) -> frozenset[str]:
         return frozenset({"odd"}) if family == "openai" else frozenset()
 
     def card(self, family: str | None, upstream_model: str) -> ModelCard | None:
@@ -172,4 +172,21 @@ models: {a: openai/gpt-4o, b: own/gpt-4o, c: {provider: sim}}
         "a@openai": frozenset({"odd"}),
         "b@own": frozenset(),
         "c@sim": frozenset(),
+    }
+
+
+def test_a_document_adds_to_what_is_known_and_takes_from_it() -> None:
+    found = by_id(
+        """
+providers: {openai: {dialect: openai, quirks: [no_seed, no_n]}}
+models:
+  a: openai/gpt-4o
+  b: {provider: openai, model: gpt-4o, quirks: [-no_seed, -odd]}
+  c: {deployments: [{provider: openai, quirks: [-no_n, max_tokens]}]}
+"""
+    )
+    assert {name: sorted(deployment.quirks) for name, deployment in found.items()} == {
+        "a@openai": ["no_n", "no_seed", "odd"],
+        "b@openai": ["no_n"],
+        "c@openai": ["max_tokens", "no_seed", "odd"],
     }

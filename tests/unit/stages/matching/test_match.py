@@ -80,3 +80,17 @@ def test_a_plain_request_needs_text_only() -> None:
     needs = needs_of(request, tokens.measure(request))
     assert needs.capabilities == frozenset()
     assert needs.modalities == {"text"}
+
+
+def test_a_schema_may_be_emulated_and_nothing_else() -> None:
+    quirks = frozenset({"json_object_only"})
+    schema = Needs(input_tokens=1, output_tokens=None, capabilities=frozenset({"tools", "json_schema"}))
+    logprobs = Needs(input_tokens=1, output_tokens=None, capabilities=frozenset({"json_schema", "logprobs"}))
+    assert reason(schema, quirks=quirks) == ""
+    assert reason(logprobs, quirks=quirks) == "lacks json_schema, logprobs"
+
+
+def test_several_answers_are_asked_of_those_that_give_them() -> None:
+    needs = Needs(input_tokens=1, output_tokens=None, choices=2)
+    assert reason(needs) == ""
+    assert reason(needs, quirks=frozenset({"no_n"})) == "gives one answer < asked 2"
