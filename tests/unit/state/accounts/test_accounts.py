@@ -5,7 +5,7 @@ import pytest
 
 from polyroute.errors import BudgetExceeded, PriceUnknown, RateLimited
 from polyroute.state.accounts.accounts import Accounts
-from polyroute.state.accounts.allowances import Allowances, Budget, Allowance, Rates
+from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, Rates
 from polyroute.types.access import Caller
 from polyroute.types.receipt import Spent
 
