@@ -140,6 +140,7 @@ def test_a_request_of_another_door_is_put_to_converse_as_its_service_describes_i
     request = door.parse_request({**body, "model": body.get("model") or "asked"}, {})
     if DIALECT.obstacles(request):
         return
+    anew: dict[str, Any] = {}
     for model in ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-2-lite-v1:0", "meta.llama3-1-8b"):
         sent = DIALECT.render_request(request, target(model), max_output_tokens=None)
         anew = orjson.loads(sent.body)
@@ -451,7 +452,7 @@ def canonical(arguments: str) -> object:
 
 def adds_up(usage: Usage | None, recorded: dict[str, Any]) -> bool:
     assert usage is not None
-    return (
+    return bool(
         usage.input_tokens == recorded["inputTokens"]
         and usage.cached_input_tokens == recorded.get("cacheReadInputTokens", 0)
         and usage.cache_write_tokens + usage.cache_write_1h_tokens == recorded.get("cacheWriteInputTokens", 0)

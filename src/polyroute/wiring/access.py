@@ -23,8 +23,8 @@ PEPPER = "POLYROUTE_KEY_PEPPER"
 _KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 _ANONYMOUS = Caller()
 _SIGNED = (
-    "a request signed with AWS credentials (SigV4) brings no key of this gateway: put the key into "
-    "AWS_BEARER_TOKEN_BEDROCK, and the SDK sends it as a bearer token"
+    "a request signed with AWS credentials (SigV4) needs a key of this gateway: give it to the SDK as its access key "
+    "id (with any secret) or, over https, as the bearer token AWS_BEARER_TOKEN_BEDROCK"
 )
 
 
@@ -130,10 +130,13 @@ class Gate:
         """The holder of the key among a request's lower-case headers. Raises Unauthenticated or Forbidden."""
         if self._document.server.auth == "open":
             return _anyone(headers, self._ring)
-        key = _presented(headers)
+        key, now = _presented(headers), datetime.now(UTC)
         if key is None and headers.get("authorization", "").startswith("AWS4-"):
-            raise Unauthenticated(_SIGNED)
-        return self._ring.authenticate(key, datetime.now(UTC))
+            try:
+                return self._ring.authenticate(_access_key(headers["authorization"]), now)
+            except Unauthenticated as exc:
+                raise Unauthenticated(_SIGNED) from exc
+        return self._ring.authenticate(key, now)
 
     async def refresh(self) -> None:
         """Takes what was managed since, here or elsewhere, into force."""
@@ -237,3 +240,8 @@ def _presented(headers: Mapping[str, str]) -> str | None:
     if key and scheme.lower() == "bearer":
         return key.strip()
     return next((headers[name] for name in _KEY_HEADERS if headers.get(name)), None)
+
+
+def _access_key(authorization: str) -> str | None:
+    """The access key id of a signed request: `AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/…`."""
+    return authorization.partition("Credential=")[2].partition("/")[0] or None
