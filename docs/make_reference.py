@@ -78,7 +78,7 @@ def http_page() -> str:
     lines += ["| request | what | needs |", "| --- | --- | --- |"]
     for endpoint in build_table().endpoints:
         what = "501" if endpoint.handler is later else endpoint.summary
-        needs = {"public": "nothing", "key": "a key", "admin": "the admin key"}[endpoint.access]
+        needs = "nothing" if endpoint.action is None else f"a key granted `{endpoint.action}`"
         lines.append(f"| `{endpoint.method} {endpoint.path}` | {what} | {needs} |")
     lines += ["\n## Errors\n", "The first row that fits, by the [kind of error](errors.md).\n"]
     lines += ["| error | status | type | code |", "| --- | --- | --- | --- |"]
