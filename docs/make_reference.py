@@ -6,6 +6,7 @@ text: what a page shows is what somebody wrote, in the order they wrote it. Sett
 
 import ast
 import inspect
+import runpy
 import textwrap
 import types
 import typing
@@ -277,6 +278,11 @@ def quirks_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def dialects_page() -> str:
+    page: str = runpy.run_path(str(Path(__file__).parent / "dialect_table.py"))["page"](_HEAD)
+    return page
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "ports.md": ports_page,
@@ -284,6 +290,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "quirks.md": quirks_page,
     "http.md": http_page,
     "cli.md": cli_page,
+    "dialects.md": dialects_page,
 }
 
 
