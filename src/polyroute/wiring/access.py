@@ -3,7 +3,7 @@
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -116,7 +116,7 @@ class Gate:
         managed: Managed | None = None,
         *,
         digest: Digest = digest_key,
-        on_change: Callable[[], None] = lambda: None,
+        on_change: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`on_change` is told that managed allowances changed. Raises ConfigError where keys clash."""
         self._document = document
@@ -142,7 +142,8 @@ class Gate:
         """Takes what was managed since, here or elsewhere, into force."""
         if self._managed is not None and await asyncio.to_thread(self._managed.refresh):
             self._ring = self._made()
-            self._on_change()
+            if self._on_change is not None:
+                await self._on_change()
 
     def _made(self) -> KeyRing:
         managed, digest = self._managed, self._digest

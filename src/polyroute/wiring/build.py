@@ -91,7 +91,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         records = open_records(store)
         stack.callback(records.close)
         managed = Managed(records)
-        managed.refresh()
+        await asyncio.to_thread(managed.refresh)
         foundation = Foundation(
             store=store,
             records=records,
@@ -162,6 +162,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         refresh=gate.refresh,
         directory=directory(foundation.records, foundation.digest),
         records=foundation.records,
+        prompts=parts.prompts,
         ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),
         accounts=foundation.accounts,
         ledger=foundation.ledger,
@@ -188,10 +189,10 @@ def _classifier(document: Document, pack: TaskPack) -> Classifier:
     return kind(tasks=pack)
 
 
-def _allow(document: Document, foundation: Foundation) -> None:
+async def _allow(document: Document, foundation: Foundation) -> None:
     """What managed keys and accounts are allowed comes into force."""
     foundation.accounts.allow(access.allowances(document, foundation.managed))
-    upkeep.restore_budgets(foundation)
+    await upkeep.restore_budgets(foundation)
 
 
 def directory(records: Records, digest: Digest) -> Directory:

@@ -46,7 +46,7 @@ async def take(app: App, loaded: Loaded, env: Mapping[str, str], built: Built) -
         fresh = await asyncio.to_thread(_read, loaded, env)
         after = assemble(fresh, env, built.foundation)
         built.foundation.accounts.allow(access.allowances(fresh.document, built.foundation.managed))
-        restore_budgets(built.foundation)
+        await restore_budgets(built.foundation)
     except (ConfigError, StoreError) as exc:
         _log.error("the document was not taken: %s", exc)
         return loaded

@@ -7,13 +7,16 @@ known what was spent.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
 from polyroute.errors import StoreError
 from polyroute.state.accounts.accounts import Accounts
+from polyroute.state.accounts.budgets import Period
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.store import Store
+from polyroute.types.receipt import Spent
 
 _LOOK_S = 10.0  # a dead process's reservations are free again soon after
 _SOON_S = 1.0  # while something is missing
@@ -41,7 +44,7 @@ async def catch_up(kept: Kept) -> None:
     except StoreError as fault:
         _wait_for_books(kept, fault)
     else:
-        restore_budgets(kept)
+        await restore_budgets(kept)
 
 
 async def keep_up(kept: Kept) -> None:
@@ -54,7 +57,7 @@ async def keep_up(kept: Kept) -> None:
             _LOG.debug("put off: %s", fault)
             continue
         if not kept.accounts.knows_spending:
-            restore_budgets(kept)
+            await restore_budgets(kept)
 
 
 async def end(keeper: asyncio.Task[None]) -> None:
@@ -62,22 +65,28 @@ async def end(keeper: asyncio.Task[None]) -> None:
     await asyncio.gather(keeper, return_exceptions=True)
 
 
-def restore_budgets(kept: Kept) -> None:
+async def restore_budgets(kept: Kept) -> None:
     """Sets what was spent to what the books say; what is held for calls under way stays held.
 
-    Not in a thread: nothing may be settled between reading the books and setting the figures.
+    What is settled while the books are read counts on top: at worst twice, until the next restoring; never not at all.
     """
     now, accounts = datetime.now(UTC), kept.accounts
+    before = accounts.settled_nanos(now)
     try:
-        with kept.store.open_books() as books:
-            for period, start in accounts.windows(now).items():
-                accounts.restore(period, books.spent_since(start), now)
+        spent = await asyncio.to_thread(_read, kept.store, accounts.windows(now))
     except StoreError as fault:
         _wait_for_books(kept, fault)
         return
+    for period, lines in spent.items():
+        accounts.restore(period, lines, now, before)
     if not accounts.knows_spending:
         accounts.open_budgets()
         _LOG.warning("the books can be read; requests under a budget go on")
+
+
+def _read(store: Store, windows: Mapping[Period, datetime]) -> dict[Period, list[Spent]]:
+    with store.open_books() as books:
+        return {period: books.spent_since(start) for period, start in windows.items()}
 
 
 def _wait_for_books(kept: Kept, fault: StoreError) -> None:

@@ -21,6 +21,7 @@ from polyroute.state.accounts.budgets import (
     Cap,
     Hold,
     Period,
+    Settled,
     Shortage,
     caps_of,
     window_start,
@@ -212,14 +213,21 @@ class Accounts:
         used = {cap.period for budget in budgets for cap in caps_of((), budget, "{}")}
         return {period: window_start(period, now) for period in PERIODS if period in used}
 
-    def restore(self, period: Period, spent: Iterable[Spent], now: datetime) -> None:
-        """Start from what the ledger says was spent since `period`'s window began. Sets, never adds."""
+    def settled_nanos(self, now: datetime) -> Settled:
+        """What is counted as spent in the windows of `now`."""
+        return self._budgets.settled_nanos(now)
+
+    def restore(self, period: Period, spent: Iterable[Spent], now: datetime, before: Settled | None = None) -> None:
+        """Start from what the ledger says was spent since `period`'s window began. Sets, never adds.
+
+        `before`: what was counted when the ledger was asked; what was settled since then counts on top.
+        """
         sums: dict[Account, Decimal] = {}
         for line in spent:
             caps = self._find_caps(line.tenant, line.team, line.user, line.key_id, line.model)
             for account in {cap.account for cap in caps if cap.period == period}:
                 sums[account] = sums.get(account, ZERO_USD) + line.cost_usd
-        self._budgets.restore(period, sums, now)
+        self._budgets.restore(period, sums, now, before or self.settled_nanos(now))
 
     def _find_caps(self, tenant: str, team: str, user: str, key_id: str | None, model: str | None) -> tuple[Cap, ...]:
         allowances = self._allowances

@@ -6,7 +6,7 @@ nothing by itself: there is no reset to miss or to do twice, and a clock that ju
 the old window as it was. Windows are UTC: days, ISO weeks (from Monday), months, and all time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
@@ -22,6 +22,7 @@ _KEPT_WINDOWS = 4  # per period
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 Account = tuple[str, ...]  # ("team", tenant, team), ("key", name), ...
+Settled = Mapping[tuple[Period, Account], int]  # nano-dollars
 
 
 def window_start(period: Period, now: datetime) -> datetime:
@@ -125,11 +126,20 @@ class Budgets:
         tally = self._tally(cap)
         return cap.limit_nanos - tally.settled - tally.held
 
-    def restore(self, period: Period, settled_usd: dict[Account, Decimal], now: datetime) -> None:
-        """Set (never add) what accounts have spent in `period`'s window, as the ledger knows it."""
+    def settled_nanos(self, now: datetime) -> Settled:
+        self._turn(now)
+        return {
+            (period, account): tally.settled
+            for period, tallies in self._tallies.items()
+            for account, tally in tallies.items()
+        }
+
+    def restore(self, period: Period, settled_usd: Mapping[Account, Decimal], now: datetime, before: Settled) -> None:
+        """Set (never add) what accounts have spent in `period`'s window, as the ledger knew it at `before`."""
         self._turn(now)
         for account, amount in settled_usd.items():
-            self._tallies[period].setdefault(account, Tally()).settled = to_nanos(amount)
+            tally = self._tallies[period].setdefault(account, Tally())
+            tally.settled = to_nanos(amount) + tally.settled - before.get((period, account), 0)
 
     def _tally(self, cap: Cap) -> Tally:
         tallies = self._tallies[cap.period]

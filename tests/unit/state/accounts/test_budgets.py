@@ -85,7 +85,7 @@ def test_restoring_sets_and_never_adds() -> None:
     budgets = Budgets()
     (cap,) = caps(100)
     for _ in range(3):
-        budgets.restore("daily", {cap.account: from_nanos(25)}, NOON)
+        budgets.restore("daily", {cap.account: from_nanos(25)}, NOON, budgets.settled_nanos(NOON))
     assert budgets.remaining_nanos(cap, NOON) == 75
 
 
