@@ -1,15 +1,19 @@
 """One prompt in every family's words, through a real gateway: what upstreams read, and what is refused or recorded."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
+from msgspec import convert
 from tests.journeys.rig import ADMIN, DOCUMENT, ENV, Rig, ask, ask_claude, gateway
 from tests.journeys.upstream import Upstream, chat, failing, message, text_block
+
+from polyroute.prompts.shelf import Actor, Shelf
+from polyroute.stores.records.sqlite import SqliteRecords
+from polyroute.types.prompts import Wordings
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 TOOLS = [{
@@ -41,7 +45,7 @@ routes:
 async def serving(provider: Upstream, folder: Path, more: str = "") -> AsyncIterator[Rig]:
     document = DOCUMENT.replace(
         "keys:\n",
-        "  plain: {{provider: oai, model: qwen-plain, quirks: [no_system], price: {{input: 1.0, output: 1.0}}}}\nkeys:\n",
+        "  plain: {{provider: oai, model: qwen-plain, quirks: [no_system], price: free}}\nkeys:\n",
     )
     text = (document.rstrip() + PROMPTS + more).format(url=provider.url)
     async with gateway(text, folder, ENV) as rig:
@@ -165,3 +169,82 @@ async def test_the_dry_run_counts_the_prompts_tokens(provider: Upstream, tmp_pat
         bare = (await rig.post("/v1/route", ask("hi", "gpt"))).json
         worded = (await rig.post("/v1/route", asked("hi", customer="Ann " * 200))).json
     assert worded["input_tokens"] > bare["input_tokens"] + 200
+
+
+# ── managed while the gateway runs ────────────────────────────────────────────────────────────────────────
+
+VERSION = {
+    "variables": {"who": {"type": "string"}},
+    "variants": {"default": {"system": "Greet {{who}}."}, "anthropic": {"system": "<greet>{{who}}</greet>"}},
+}
+
+
+async def test_versions_are_added_and_a_label_rolls_back(provider: Upstream, tmp_path: Path) -> None:
+    async with serving(provider, tmp_path) as rig:
+        first = await rig.post("/admin/prompts", {"name": "hello", **VERSION, "labels": ["live"]}, key=ADMIN)
+        assert (first.status, first.json["id"]) == (201, "hello@1")
+        changed = {**VERSION, "variants": {"default": {"system": "Welcome {{who}}."}}}
+        second = await rig.post("/admin/prompts/hello/versions", {**changed, "labels": ["live"]}, key=ADMIN)
+        assert (second.status, second.json["version"]) == (201, 2)
+        rolled = await rig.call("PUT", "/admin/prompts/hello/labels/live", b'{"version": 1}', key=ADMIN)
+        assert rolled.json == {"name": "hello", "labels": {"live": 1}}
+        told = (await rig.get("/admin/prompts/hello", key=ADMIN)).json
+        every = (await rig.get("/admin/prompts", key=ADMIN)).json["data"]
+    assert told["live"] == 1
+    assert [(m["label"], m["before"], m["version"], m["by"]) for m in told["moves"]] == [
+        ("live", None, 1, "admin"),
+        ("live", 1, 2, "admin"),
+        ("live", 2, 1, "admin"),
+    ]
+    assert told["versions"]["2"]["wordings"]["variants"]["default"]["system"] == "Welcome {{who}}."
+    assert [(p["name"], p["source"]) for p in every] == [("hello", "store"), ("support", "document")]
+
+
+async def test_a_route_follows_its_label_at_once(provider: Upstream, tmp_path: Path) -> None:
+    with SqliteRecords(tmp_path / "books.db") as records:
+        shelf, actor = Shelf(records), Actor(name="me", role="admin", now=datetime.now(UTC))
+        shelf.add("hello", convert(VERSION, Wordings), ["live"], actor)
+    async with serving(provider, tmp_path, "  greet: {{primary: gpt, prompt: hello@live}}\n") as rig:
+        body = ask("hi", "greet", polyroute={"variables": {"who": "Ann"}})
+        told = await rig.post(CHAT, body)
+        assert (await rig.receipt(told)).prompt == "hello@1"
+        changed = {**VERSION, "variants": {"default": {"system": "Welcome {{who}}."}}}
+        await rig.post("/admin/prompts/hello/versions", {**changed, "labels": ["live"]}, key=ADMIN)
+        told = await rig.post(CHAT, body)
+        assert (await rig.receipt(told)).prompt == "hello@2"
+        assert provider.last.json["messages"][0]["content"] == "Welcome Ann."
+        refused = await rig.call("DELETE", "/admin/prompts/hello/labels/live", key=ADMIN)
+    assert refused.status == 409
+    assert "route `greet`" in refused.json["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/admin/prompts", {"name": "support", **VERSION}, 409),
+        ("PUT", "/admin/prompts/support/labels/live", {"version": 1}, 409),
+        ("PUT", "/admin/prompts/nobody/labels/live", {"version": 1}, 404),
+        ("GET", "/admin/prompts/nobody", {}, 404),
+        ("POST", "/admin/prompts", VERSION, 400),
+        ("POST", "/admin/prompts", {"name": "p", "variants": {"openai": {"system": "x"}}}, 400),
+        ("POST", "/admin/prompts", {"name": "p", "variants": {"default": {"system": "{{x}}"}}}, 400),
+        ("POST", "/admin/prompts", {"name": "p", "variants": {"default": {"file": "/etc/passwd"}}}, 400),
+        ("POST", "/admin/prompts", {"name": "a/b", **VERSION}, 400),
+        ("POST", "/admin/prompts", {"name": "p", **VERSION, "labels": ["7"]}, 400),
+        ("POST", "/admin/prompts", {"name": "p", **VERSION, "more": 1}, 400),
+        ("POST", "/admin/prompts", {"name": "p", "variants": 7}, 400),
+    ],
+)
+async def test_what_cannot_be_managed_is_refused(
+    provider: Upstream, tmp_path: Path, method: str, path: str, body: dict[str, object], status: int
+) -> None:
+    async with serving(provider, tmp_path) as rig:
+        told = await rig.call(method, path, orjson.dumps(body), key=ADMIN)
+    assert (told.status, "error" in told.json) == (status, True), told.body
+
+
+async def test_nobody_manages_prompts_with_a_callers_key(provider: Upstream, tmp_path: Path) -> None:
+    async with serving(provider, tmp_path) as rig:
+        assert (await rig.post("/admin/prompts", {"name": "p", **VERSION})).status == 403
+        assert (await rig.get("/admin/prompts")).status == 403
+        assert (await rig.get("/admin/prompts", key=None)).status == 401

@@ -1,6 +1,5 @@
-"""Verbs about the document: init, check, schema, version."""
+"""Verbs about the document that need no more than it: init, schema, version."""
 
-import os
 import sys
 from typing import Annotated
 
@@ -8,12 +7,8 @@ import typer
 
 import polyroute
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, fail, print_json, say, told
-from polyroute.config.check import check_start
-from polyroute.config.load import read
 from polyroute.config.schema import schema as document_schema
-from polyroute.config.snapshot import Snapshot
 from polyroute.config.starter import starter
-from polyroute.errors import ConfigError
 
 
 def init(
@@ -32,30 +27,6 @@ def init(
         print_json({"file": str(path)})
     else:
         say(f"wrote {path}; next: polyroute check, polyroute serve")
-
-
-def check(config: ConfigOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Validate the document: every problem at once, with line, column and fix. Exit 1 where there is one."""
-    path = document_path(config)
-    try:
-        loaded = read(path, os.environ)
-        document, problems = loaded.document, loaded.placed(check_start(loaded.document, os.environ))
-    except ConfigError as exc:
-        if debug:
-            raise
-        document, problems = None, exc.problems
-    digest = Snapshot.of(document).digest if document is not None and not problems else None
-    if as_json:
-        print_json({"ok": not problems, "policy": digest, "problems": problems})
-    elif document is not None and digest is not None:
-        counts = ((document.routes, "routes"), (document.models, "models"), (document.providers, "providers"))
-        say(f"{path}: {', '.join(f'{len(found)} {what}' for found, what in counts)}; policy {digest}")
-    else:
-        for problem in problems:
-            typer.echo(str(problem), err=True)
-        typer.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", err=True)
-    if problems:
-        raise typer.Exit(1)
 
 
 def schema(config: ConfigOption = None, as_json: JsonOption = False) -> None:

@@ -14,7 +14,7 @@ class Verb(Struct, frozen=True):
 
 VERBS = {
     "init": Verb("documents:init", "Write a starter document."),
-    "check": Verb("documents:check", "Validate the document: every problem at once, with line, column and fix."),
+    "check": Verb("checking:check", "Validate the document: every problem at once, with line, column and fix."),
     "schema": Verb("documents:schema", "Print the document's JSON Schema, for editors."),
     "serve": Verb("serving:serve", "Start the gateway; Ctrl-C ends it, SIGHUP or a saved document reloads it."),
     "demo": Verb("demo.verb:demo", "Show what routing does: prompts of ours through a gateway of simulated models."),
@@ -26,6 +26,7 @@ VERBS = {
     "savings": Verb("savings:savings", "Show what was spent and what routing saved, from the books."),
     "keys": Verb("keys:keys", "Make, list, rotate and end callers' keys."),
     "audit-log": Verb("audit_log:audit_log", "Show who managed what, and check that the log is whole."),
+    "prompts": Verb("prompts:prompts", "List, show, add, label, compare and render prompts."),
     "ledger": Verb("ledger:ledger", "Verify, recover or export the books."),
     "migrate": Verb("migrating:migrate", "Bring the database's schema forward or back."),
     "doctor": Verb("doctor:doctor", "Look for what would keep the gateway from working here."),

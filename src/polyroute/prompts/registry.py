@@ -24,7 +24,7 @@ class Registry:
 
     def __init__(self, declared: Mapping[str, Prompt], records: Records | None, monotonic: Monotonic) -> None:
         """`records`: None where nothing is managed."""
-        self._declared = declared
+        self.declared = declared
         self._records = records
         self._shelf = None if records is None else Shelf(records)
         self._monotonic = monotonic
@@ -47,8 +47,12 @@ class Registry:
         ready = self._found[written] = compile_version(reference.name, number, versions[number])
         return ready
 
+    def refresh(self) -> None:
+        """The next request looks at the store: something was changed just now."""
+        self._looked_s = None
+
     def _of(self, name: str) -> tuple[dict[int, Wordings], Mapping[str, int]]:
-        declared = self._declared.get(name)
+        declared = self.declared.get(name)
         if declared is not None:
             return {int(number): wordings for number, wordings in declared.versions.items()}, declared.labels
         kept = self._managed.get(name)

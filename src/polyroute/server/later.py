@@ -5,7 +5,7 @@ from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 
 ADMIN = (
-    "budgets", "limits", "prompts", "reviews", "pipelines", "config", "usage", "economics",
+    "budgets", "limits", "reviews", "pipelines", "config", "usage", "economics",
 )  # fmt: skip
 PATHS: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/completions"),

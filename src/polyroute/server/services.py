@@ -8,6 +8,7 @@ from msgspec import Struct
 from polyroute.calls import AdHoc
 from polyroute.gateway import RequestPath
 from polyroute.ports import Dialect, Ledger, Records
+from polyroute.prompts.registry import Registry
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.directory import Directory
 from polyroute.stores.figures import Figures
@@ -27,6 +28,7 @@ class Services(Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
     directory: Directory  # synchronous: call it from a thread
     records: Records  # likewise
+    prompts: Registry
     refresh: Callable[[], Awaitable[None]]  # puts in force what was managed just now
     authenticate: Callable[[Mapping[str, str]], Caller]  # from lower-case headers; raises Unauthenticated
     ad_hoc: AdHoc

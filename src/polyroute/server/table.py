@@ -1,6 +1,6 @@
 """Every endpoint of the gateway."""
 
-from polyroute.server import admin, bedrock, execute, gemini, health, later, lookups, page
+from polyroute.server import admin, bedrock, execute, gemini, health, later, lookups, page, prompts
 from polyroute.server.endpoints import Endpoint, Table
 from polyroute.server.models import ModelDoor
 from polyroute.server.openapi import OpenApi
@@ -10,7 +10,7 @@ _MESSAGES = ModelDoor(dialect="anthropic_messages")
 
 
 def build_table() -> Table:
-    endpoints = (*_doors(), *_reads(), *admin.endpoints(), *_watchers(), *_later())
+    endpoints = (*_doors(), *_reads(), *admin.endpoints(), *prompts.endpoints(), *_watchers(), *_later())
     return Table((*endpoints, _openapi(endpoints)))
 
 

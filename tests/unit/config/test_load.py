@@ -180,7 +180,7 @@ def test_numbers_and_claims_may_come_from_the_environment() -> None:
 
 def test_text_from_the_environment_is_text_like_any_other() -> None:
     text = (
-        'store: {database: "sqlite:///${A}"}\nmodels: {m: {env: B}}\nprompts: {p: {q: ["${A}", 2.5]}}\n'
+        'store: {database: "sqlite:///${A}"}\nmodels: {m: {env: B}}\neconomics: {p: {q: ["${A}", 2.5]}}\n'
         'routes: {r: {primary: {env: A}, class: {env: C}, gates: [{use: {env: D}, schema: {title: "${A}"}}]}}\n'
     )
     env = {"A": "m", "B": "simulated/m", "C": "batch", "D": "json_schema"}
@@ -191,7 +191,7 @@ def test_text_from_the_environment_is_text_like_any_other() -> None:
     texts = [document.store.database, document.models["m"], route.primary, route.class_, gate.schema["title"]]
     assert texts == ["sqlite:///m", "simulated/m", "m", "batch", "m"]
     assert {type(value) for value in texts} == {str}
-    assert document.prompts == {"p": {"q": ["m", 2.5]}}
+    assert document.economics == {"p": {"q": ["m", 2.5]}}
 
 
 def test_a_number_in_the_environment_is_a_problem_where_it_is_none_shown_by_name_only() -> None:

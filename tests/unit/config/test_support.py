@@ -26,8 +26,6 @@ def paths_of(text: str) -> list[str]:
         ("store: {vectors: 'http://127.0.0.1'}", ["store.vectors"]),
         ("routes: {r: {primary: m, cache: {exact: 5m}}}", ["routes.r.cache"]),
         ("routes: {r: {primary: m, cache: {semantic: {ttl: 24h, max_wrong: 0.005}}}}", ["routes.r.cache"]),
-        ("routes: {r: {primary: m, prompt: support@3}}", ["routes.r.prompt"]),
-        ("routes: {r: {primary: m, output: {schema: {}, aliases: {a: b}}}}", ["routes.r.output"]),
         (
             "routes: {r: {primary: m, gates: [{use: json}, {use: judge, model: n, min: 0.5}]}}",
             ["routes.r.gates[1].use"],
@@ -40,7 +38,6 @@ def paths_of(text: str) -> list[str]:
         ("routes: {r: {strategy: {use: split, arms: [{route: s}]}}, s: {primary: m}}", ["routes.r.strategy.use"]),
         ("telemetry: {otlp: 'http://127.0.0.1:4318', content: true}", ["telemetry.otlp", "telemetry.content"]),
         ("pipelines: {p: {nodes: []}}", ["pipelines.p"]),
-        ("prompts: {p: hello}", ["prompts.p"]),
         ("batch: {window: '22:00-06:00', deadline: 24h}", ["batch"]),
         ("alerts: [{use: webhook, url: {env: URL}, on: [plan_exhausted]}]", ["alerts[0]"]),
         ("classifiers: {c: {use: examples, file: f}}", ["classifiers.c"]),
