@@ -18,7 +18,7 @@ class Conversation(Struct, frozen=True, kw_only=True):
     system: list[Block]
     turns: list[Block]
     guardrail: Block | None
-    has_calls: bool  # there is tool traffic in it, which Bedrock takes only where tools are declared
+    calls_tools: bool  # there is tool traffic in it, which Bedrock takes only where tools are declared
 
 
 class _Turn(Struct, kw_only=True):
@@ -63,7 +63,7 @@ def write_turns(request: Request, dropped: list[str], *, has_mid_system: bool, c
         system=system,
         turns=[{"role": turn.role, "content": turn.content} for turn in turns],
         guardrail=guardrail,
-        has_calls=any("toolUse" in block or "toolResult" in block for turn in turns for block in turn.content),
+        calls_tools=any("toolUse" in block or "toolResult" in block for turn in turns for block in turn.content),
     )
 
 
@@ -100,11 +100,11 @@ def _results_first(content: list[Block]) -> list[Block]:
     """Tool results, each with the cache point after it, before all else."""
     results: list[Block] = []
     others: list[Block] = []
+    kin = others  # where the block before went, and a cache point follows
     for block in content:
-        if "toolResult" in block or ("cachePoint" in block and results and not others):
-            results.append(block)
-        else:
-            others.append(block)
+        if "cachePoint" not in block:
+            kin = results if "toolResult" in block else others
+        kin.append(block)
     return results + others
 
 

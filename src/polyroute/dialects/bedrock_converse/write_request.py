@@ -213,7 +213,7 @@ def _write_tools(
                 tools.append(write_cache_point(tool.cache))
             else:
                 dropped.append("cache")
-    if not tools and conversation.has_calls:
+    if not tools and conversation.calls_tools:
         tools = _named_after_calls(conversation)
         dropped.append("tools: declared after earlier calls")
     if not tools:
