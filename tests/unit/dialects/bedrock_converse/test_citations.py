@@ -6,7 +6,7 @@ import pytest
 
 from polyroute.dialects.bedrock_converse.citations import read_citation, write_citation
 
-PAGE = {
+PAGE: dict[str, Any] = {
     "title": "sample",
     "sourceContent": [{"text": "cited"}],
     "location": {"documentPage": {"documentIndex": 0, "start": 1, "end": 2}},

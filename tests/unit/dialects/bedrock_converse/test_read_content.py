@@ -23,7 +23,7 @@ from polyroute.types.content import (
     ToolResult,
 )
 
-VIDEO = {"video": {"format": "mp4", "source": {"bytes": "aGk="}}}
+VIDEO: dict[str, Any] = {"video": {"format": "mp4", "source": {"bytes": "aGk="}}}
 PNG = {"format": "png", "source": {"bytes": "aGk="}}
 
 

@@ -83,7 +83,7 @@ def test_results_are_messages_of_their_own() -> None:
 
 
 def test_a_guardrail_keeps_the_request_with_bedrock() -> None:
-    config = {"guardrailIdentifier": "g", "guardrailVersion": "1"}
+    config: dict[str, Any] = {"guardrailIdentifier": "g", "guardrailVersion": "1"}
     system, _ = read(guardrailConfig=config).messages
     assert system.parts == (Opaque(dialect="bedrock_converse", kind="guardrailConfig", raw=config),)
 

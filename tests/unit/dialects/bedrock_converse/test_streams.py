@@ -134,9 +134,11 @@ def test_every_delta_becomes_a_chunk() -> None:
         STOP,
         METADATA,
     ])  # fmt: skip
-    call = {"toolUse": {"toolUseId": "t2", "name": "web", "type": "server_tool_use", "input": {"q": 1}}}
-    result = {"toolResult": {"toolUseId": "t2", "type": "web_result", "content": [{"text": "r"}]}}
-    citation = {
+    call: dict[str, object] = {
+        "toolUse": {"toolUseId": "t2", "name": "web", "type": "server_tool_use", "input": {"q": 1}}
+    }
+    result: dict[str, object] = {"toolResult": {"toolUseId": "t2", "type": "web_result", "content": [{"text": "r"}]}}
+    citation: dict[str, object] = {
         "type": "web_search_result_location", "url": "https://x.example", "title": "t", "cited_text": "",
     }  # fmt: skip
     assert reader.feed(stream) == [
