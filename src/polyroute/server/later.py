@@ -9,7 +9,6 @@ ADMIN = (
 )  # fmt: skip
 PATHS: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/completions"),
-    ("POST", "/v1/responses"),
     ("POST", "/v1/embeddings"),
     ("POST", "/v1/moderations"),
     ("POST", "/v1/rerank"),

@@ -6,6 +6,7 @@ from polyroute.server.models import ModelDoor
 from polyroute.server.openapi import OpenApi
 
 _CHAT = ModelDoor(dialect="openai_chat")
+_RESPONSES = ModelDoor(dialect="openai_responses")
 _MESSAGES = ModelDoor(dialect="anthropic_messages")
 
 
@@ -18,6 +19,12 @@ def _doors() -> list[Endpoint]:
     chat = [
         Endpoint(method="POST", path=path, handler=_CHAT, summary="Chat completion, OpenAI's shape")
         for path in ("/v1/chat/completions", "/chat/completions")
+    ]
+    responses = [
+        Endpoint(
+            method="POST", path=path, handler=_RESPONSES, summary="Response, OpenAI's shape", dialect="openai_responses"
+        )
+        for path in ("/v1/responses", "/responses")
     ]
     messages = [
         endpoint
@@ -40,7 +47,7 @@ def _doors() -> list[Endpoint]:
         )
     ]
     run = Endpoint(method="POST", path="/v1/execute", handler=execute.execute, summary="A task, a strategy, models")
-    return [*chat, *messages, *bedrock.endpoints(), *gemini.endpoints(), run]
+    return [*chat, *responses, *messages, *bedrock.endpoints(), *gemini.endpoints(), run]
 
 
 def _reads() -> list[Endpoint]:

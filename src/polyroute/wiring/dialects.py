@@ -4,16 +4,18 @@ from polyroute.dialects.anthropic_messages import AnthropicMessages
 from polyroute.dialects.bedrock_converse import BedrockConverse
 from polyroute.dialects.gemini import Gemini, GeminiArray
 from polyroute.dialects.openai_chat import OpenAIChat
+from polyroute.dialects.openai_responses import OpenAIResponses
 from polyroute.ports import Dialect
 
 OPENAI_CHAT = OpenAIChat()
+OPENAI_RESPONSES = OpenAIResponses()
 ANTHROPIC_MESSAGES = AnthropicMessages()
 BEDROCK_CONVERSE = BedrockConverse()
 GEMINI = Gemini()
 
 # What an OpenAI-shaped server is called in: a request in one of these goes to that endpoint, any other to the first
 # of its operation.
-OPENAI_SHAPED: tuple[Dialect, ...] = (OPENAI_CHAT,)
+OPENAI_SHAPED: tuple[Dialect, ...] = (OPENAI_CHAT, OPENAI_RESPONSES)
 
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect for dialect in (*OPENAI_SHAPED, ANTHROPIC_MESSAGES, BEDROCK_CONVERSE, GEMINI)

@@ -1,0 +1,86 @@
+"""Token counts between the Responses API's nested form and our disjoint classes.
+
+Cached and written tokens are counted inside `input_tokens`, reasoning inside `output_tokens` (API reference, "The
+response object", `usage`). Counts that cannot be true are no report at all: None.
+"""
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from polyroute.dialects.openai_responses.shape import UNREADABLE
+from polyroute.types.response import Usage
+
+_ABSURD = 1 << 40  # tokens
+
+
+class _InputDetails(Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _OutputDetails(Struct):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class _WireUsage(Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_tokens_details: _InputDetails | None = None
+    output_tokens_details: _OutputDetails | None = None
+
+
+_DECODER = Decoder(_WireUsage | None)
+_NO_INPUT_DETAILS = _InputDetails()
+_NO_OUTPUT_DETAILS = _OutputDetails()
+
+
+def read_usage(raw: Raw | bytes) -> Usage | None:
+    """The usage object in `raw`; None where it is absent, null, malformed or absurd."""
+    if not raw:
+        return None
+    try:
+        wire = _DECODER.decode(raw)
+    except UNREADABLE:
+        return None
+    if wire is None or wire.input_tokens is None or wire.output_tokens is None:
+        return None
+    given, made = wire.input_tokens, wire.output_tokens
+    inside = wire.input_tokens_details or _NO_INPUT_DETAILS
+    outside = wire.output_tokens_details or _NO_OUTPUT_DETAILS
+    cached, written, heard = inside.cached_tokens or 0, inside.cache_write_tokens or 0, inside.audio_tokens or 0
+    thought, spoken = outside.reasoning_tokens or 0, outside.audio_tokens or 0
+    counts = (given, made, cached, written, heard, thought, spoken)
+    if min(counts) < 0 or max(counts) > _ABSURD or given + made == 0:
+        return None
+    # Parts that exceed their whole are cut to it: the whole is what the provider bills.
+    cached = min(cached, given)
+    written = min(written, given - cached)
+    heard = min(heard, given - cached - written)
+    thought = min(thought, made)
+    spoken = min(spoken, made - thought)
+    return Usage(
+        input_tokens=given - cached - written - heard,
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        output_tokens=made - thought - spoken,
+        reasoning_tokens=thought,
+        input_audio_tokens=heard,
+        output_audio_tokens=spoken,
+    )
+
+
+def write_usage(usage: Usage | None) -> dict[str, object] | None:
+    if usage is None:
+        return None
+    details = {"cached_tokens": usage.cached_input_tokens}
+    if written := usage.cache_write_tokens + usage.cache_write_1h_tokens:
+        details["cache_write_tokens"] = written
+    return {
+        "input_tokens": usage.total_input_tokens,
+        "input_tokens_details": details,
+        "output_tokens": usage.total_output_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.total_tokens,
+    }
