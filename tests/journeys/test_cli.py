@@ -67,6 +67,22 @@ def test_init_writes_a_document_that_checks_and_will_not_write_over_one(tmp_path
     assert run(path, "init", "--force").exit_code == 0
 
 
+def test_a_fallback_that_cannot_stand_in_is_a_problem_of_the_document(tmp_path: Path) -> None:
+    path = tmp_path / "gap.yaml"
+    model = "{provider: sim, price: free, capabilities: [%s]}"
+    path.write_text(
+        "server: {auth: open}\nproviders: {sim: {dialect: simulated}}\n"
+        f"models: {{one: {model % 'tools, vision'}, two: {model % 'tools'}}}\n"
+        "routes:\n  r:\n    primary: one\n    fallback: [two]\n"
+    )
+    done = run(path, "check", "--json")
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert (done.exit_code, problem["line"], problem["column"]) == (1, 7, 16)
+    assert "accepts: {two: [vision]}" in problem["fix"]
+    path.write_text(f"{path.read_text()}    accepts: {{two: [vision]}}\n")
+    assert run(path, "check").exit_code == 0
+
+
 def test_check_tells_all_problems_at_once_with_their_places(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("server: {auth: open, prot: 1}\nproviders: {sim: {dialect: simulatd}}\nroutes: {a: {primary: b}}\n")

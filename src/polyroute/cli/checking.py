@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -9,6 +10,7 @@ from polyroute.catalog.cards import Catalogue
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, print_json, say
 from polyroute.cli.store import open_records
 from polyroute.config.check import check_start
+from polyroute.config.contract import contract
 from polyroute.config.document import Document
 from polyroute.config.load import read
 from polyroute.config.resolve import deployments
@@ -19,16 +21,29 @@ from polyroute.wiring.prompts import missing_prompts, unused_variants
 from polyroute.wiring.routes import gate_problems
 
 
-def check(config: ConfigOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+def check(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also how models of one strategy differ.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
     """Validate the document: every problem at once, with line, column and fix. Exit 1 where there is one."""
     path = document_path(config)
     try:
         loaded = read(path, os.environ)
         document = loaded.document
+        found = deployments(document, Catalogue())
+        standing = contract(document, found)
         problems = loaded.placed(
-            (*check_start(document, os.environ), *gate_problems(document), *_missing_prompts(document, config))
+            (
+                *check_start(document, os.environ),
+                *gate_problems(document),
+                *_missing_prompts(document, config),
+                *standing.problems,
+            )
         )
-        notes = loaded.placed(unused_variants(document, deployments(document, Catalogue())))
+        beside = standing.notes if verbose or as_json else ()
+        notes = loaded.placed((*unused_variants(document, found), *beside))
     except ConfigError as exc:
         if debug:
             raise

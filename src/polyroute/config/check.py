@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from polyroute.config import singles
+from polyroute.config.contract import acceptance_problems
 from polyroute.config.document import Document, Key, Model, PerToken, Placement, Provider, Route, names
 from polyroute.config.outputs import output_problems
 from polyroute.config.prompts import prompt_problems
@@ -201,6 +202,7 @@ class _Check:
             if high is not None and low > high:
                 yield Problem(path=f"{path}.gates[{at}].max_chars", message=f"{high} is less than min_chars {low}")
         yield from self._boundary(path, route)
+        yield from acceptance_problems(path, route)
 
     def _target(self, path: str, target: str) -> Iterator[Problem]:
         if target in self._known.models or target in self._known.routes:

@@ -506,6 +506,30 @@ class Cache(Settings, frozen=True):
     semantic: Annotated[SemanticCache | None, about("For requests that mean the same.")] = None
 
 
+# What a fallback may lack: abilities, kinds of input, room, where data may go, a known price.
+GAPS = (
+    *("tools", "json", "json_schema", "vision", "audio", "pdf", "video", "context", "output", "region", "private"),
+    "price",
+)
+
+
+class Webhook(Settings, frozen=True):
+    """Somebody's address that is told of what happens here."""
+
+    url: Annotated[Secret, about("Where to.")]
+    secret: Annotated[Secret | None, about("Signs each message, in `x-polyroute-signature`.")] = None
+
+
+class Review(Settings, frozen=True):
+    """How a person gets to see held answers."""
+
+    deadline: Annotated[Duration, about("How long an answer waits for a decision.")] = Duration(86_400)
+    on_deadline: Annotated[Literal["reject", "approve"], about("What becomes of an answer that nobody decided on.")] = (
+        "reject"
+    )
+    webhook: Annotated[Webhook | None, about("Told of each held answer and of each decision.")] = None
+
+
 class Route(Settings, frozen=True):
     """A name that callers send as `model`: who answers, within which limits, how good it must be.
 
@@ -515,6 +539,10 @@ class Route(Settings, frozen=True):
 
     primary: Annotated[str | None, about("The model that answers. Instead of `strategy`.")] = None
     fallback: Annotated[Names, about("Models that answer where the chosen one fails, in order.")] = ()
+    accepts: Annotated[
+        dict[str, tuple[str, ...]],
+        about("What a fallback may lack, by its name: `{claude: [json_schema, output]}`. `check` tells what it lacks."),
+    ] = field(default_factory=dict)
     strategy: Annotated[Strategy | None, about("The rule that chooses the model.")] = None
     gates: Annotated[tuple[Gate, ...], about("What an answer must pass, in order.")] = ()
     latency_budget_ms: Annotated[Positive | None, about("Slower models come last.")] = None
@@ -538,6 +566,7 @@ class Route(Settings, frozen=True):
     )
     baseline: Annotated[str | None, about("The model that savings are measured against.")] = None
     require_human_review: Annotated[bool, about("Answers are held until a person approves them.")] = False
+    review: Annotated[Review | None, about("With `require_human_review`: how long, and who is told.")] = None
     prompt: Annotated[
         str | None,
         about("Put in front of every request: `support@3`, `support@live`, or `support` (live, else newest)."),

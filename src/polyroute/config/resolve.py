@@ -200,7 +200,8 @@ def _card(place: _Place, family: str | None, known: Cards) -> ModelCard:
     if model.capabilities is not None:
         inputs = {MODALITIES[name] for name in model.capabilities if name in MODALITIES}
         given["modalities"] = frozenset({"text", *inputs})
-        given["capabilities"] = frozenset(model.capabilities) - MODALITIES.keys()
+        abilities = frozenset(model.capabilities) - MODALITIES.keys()
+        given["capabilities"] = abilities | {"json"} if "json_schema" in abilities else abilities
     changes = {name: value for name, value in given.items() if value is not None}
     return replace(card, **changes, source=SOURCE) if changes else card
 

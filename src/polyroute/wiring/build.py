@@ -1,6 +1,7 @@
 """A document made into a running gateway, and everything let go of at its end."""
 
 import asyncio
+import logging
 import random
 import secrets
 import time
@@ -15,6 +16,7 @@ from polyroute import plugins
 from polyroute.catalog import tasks
 from polyroute.catalog.cards import Catalogue
 from polyroute.catalog.tasks import TaskPack
+from polyroute.config.contract import contract
 from polyroute.config.document import Document
 from polyroute.config.load import Loaded
 from polyroute.config.resolve import deployments
@@ -31,6 +33,7 @@ from polyroute.state.directory import Directory
 from polyroute.state.ids import RANDOM_BITS, new_id
 from polyroute.state.keys import Digest
 from polyroute.state.latencies import Latencies
+from polyroute.state.reviews import Reviews
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.store import Store
 from polyroute.telemetry.log import log_request
@@ -43,9 +46,11 @@ from polyroute.wiring.access import Gate, Managed
 from polyroute.wiring.dialects import DIALECTS
 from polyroute.wiring.prompts import missing_prompts, registry
 from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
+from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
 from polyroute.wiring.stores import open_records, open_store
 
+_log = logging.getLogger(__name__)
 _RECENT = 20  # requests on the page
 _PRETENDERS = ("simulated", "replay")
 
@@ -124,6 +129,10 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         classifier=_classifier(document, pack),
     )
     found = deployments(document, Catalogue())
+    for problem in contract(document, found).problems:
+        _log.warning("%s: %s", problem.path, problem.message)  # `check` refuses it; a gateway in need still serves
+    reviews = Reviews(foundation.records, _utc_now)
+    notices = ReviewNotices(document, foundation.transport)
     book = RouteBook(
         document=document,
         deployments={**_by_model(found), **logic_deployments(document)},
@@ -145,6 +154,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         utc_now=_utc_now,
         draw=random.random,
         policy=snapshot.digest,
+        hold=lambda review: hold(review, reviews, notices),
         observe=_observer(document, foundation.metrics),
     )
     is_open = document.server.auth == "open"
@@ -161,6 +171,8 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         authenticate=gate.authenticate,
         refresh=gate.refresh,
         directory=directory(foundation.records, foundation.digest),
+        reviews=reviews,
+        tell_reviewed=notices.tell,
         records=foundation.records,
         prompts=parts.prompts,
         ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),
