@@ -171,7 +171,7 @@ class UpstreamReply(Protocol):
 
 
 class Transport(Protocol):
-    """One HTTP call to an upstream. Never follows a redirect, never decompresses.
+    """One HTTP call to an upstream. Never follows a redirect; asks for plain answers, and gives plain ones.
 
     Raises Unreachable and ProviderTimeout, MalformedReply for what is no proper HTTP answer, StreamInterrupted for
     one cut in its middle, and Rejected where `headers` cannot be sent.

@@ -1,7 +1,9 @@
 """Every transport against a scripted peer on loopback: proper answers, odd ones, late ones, and callers that leave."""
 
 import asyncio
+import gzip
 import struct
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from socket import SO_LINGER, SOL_SOCKET
@@ -25,6 +27,10 @@ PATIENT = Deadlines(connect_s=5, first_token_s=5, between_tokens_s=5, total_s=10
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 HELLO = OK + b"content-length: 5\r\n\r\nhello"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
+
+
+def packed(body: bytes, encoding: bytes) -> bytes:
+    return OK + b"content-encoding: %b\r\ncontent-length: %d\r\n\r\n%b" % (encoding, len(body), body)
 
 
 class Peer:
@@ -144,6 +150,9 @@ async def error_of(transport: Transport, server: Server, deadlines: Deadlines = 
         pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", b"", id="204"),
         pytest.param(OK + b"content-length: 0\r\n\r\n", b"", id="empty body"),
         pytest.param(OK + b"content-encoding: identity\r\ncontent-length: 5\r\n\r\nhello", b"hello", id="identity"),
+        pytest.param(packed(gzip.compress(b"hello"), b"gzip"), b"hello", id="gzip, though not asked for"),
+        pytest.param(packed(zlib.compress(b"hello"), b"Deflate"), b"hello", id="deflate, though not asked for"),
+        pytest.param(OK + b"content-encoding: gzip\r\n\r\n" + gzip.compress(b"hello"), b"hello", id="gzip to the end"),
         pytest.param(HELLO.replace(b"200 OK", b"429 Too Many Requests"), b"hello", id="an error answer is an answer"),
     ],
 )
@@ -319,6 +328,9 @@ async def test_parallel_calls_get_their_own_answers(transport: Transport) -> Non
         pytest.param(OK + b"x: " + b"y" * 300_000 + b"\r\ncontent-length: 0\r\n\r\n", MalformedReply, id="long header"),
         pytest.param(OK + b"x: yyyyyyyy\r\n" * 9_000 + b"content-length: 0\r\n\r\n", MalformedReply, id="many headers"),
         pytest.param(HELLO.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n"), MalformedReply, id="gzip"),
+        pytest.param(packed(gzip.compress(b"hello")[:-9], b"gzip"), MalformedReply, id="gzip cut short"),
+        pytest.param(packed(gzip.compress(b"0" * (1 << 26)), b"gzip"), MalformedReply, id="a gzip bomb"),
+        pytest.param(packed(b"hello", b"br"), MalformedReply, id="brotli"),
         pytest.param(b"HTTP/1.1 302 Found\r\nlocation: /b\r\ncontent-length: 0\r\n\r\n", MalformedReply, id="redirect"),
         pytest.param(b"HTTP/1.1 307 T\r\nlocation: http://a/\r\ncontent-length: 0\r\n\r\n", MalformedReply, id="307"),
         pytest.param(OK + b"content-length: 2\r\ncontent-length: 3\r\n\r\nhey", MalformedReply, id="two lengths"),

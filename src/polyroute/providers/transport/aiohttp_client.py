@@ -24,6 +24,7 @@ from polyroute.providers.transport.bounds import (
     body_too_long,
     field_lines,
     head_too_long,
+    inflater,
     objection,
 )
 from polyroute.types.cards import Deadlines
@@ -61,10 +62,16 @@ class AiohttpReply:
         return b"".join(parts)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
+        unpacked = inflater(self._response.headers.get("content-encoding", ""))
         try:
             while data := await self._clock.limit(self._response.content.readany()):
                 self._clock.has_begun = True
-                yield data
+                if unpacked is None:
+                    yield data
+                elif grown := unpacked.feed(data):
+                    yield grown
+            if unpacked is not None and not unpacked.is_whole:
+                raise MalformedReply("the provider's compressed answer is cut short")
         except aiohttp.http.HttpProcessingError as exc:
             raise MalformedReply("the provider broke HTTP/1.1 in its answer's body") from exc
         except (aiohttp.ClientError, OSError) as exc:

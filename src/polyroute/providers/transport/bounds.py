@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from polyroute.errors import MalformedReply, Rejected
+from polyroute.providers.transport.inflating import ENCODINGS, Inflater
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_BODY_BYTES = 64 * 1024 * 1024  # of an answer that is read whole
@@ -30,12 +31,18 @@ def objection(status: int, content_encoding: str) -> MalformedReply | None:
             f"the provider answered with a redirect ({status}); none is followed: correct `base_url`",
             http_status=status,
         )
-    if content_encoding.strip().lower() not in {"", "identity"}:
+    if content_encoding.strip().lower() not in {"", "identity", *ENCODINGS}:
         return MalformedReply(
             f"the provider compressed its answer ({content_encoding[:40]!r}) though it was asked not to",
             http_status=status if status >= 400 else None,  # an answer of 200 is billed, read or not
         )
     return None
+
+
+def inflater(content_encoding: str) -> Inflater | None:
+    """For an answer with no objection to it; None where it is plain."""
+    name = content_encoding.strip().lower()
+    return Inflater(name) if name in ENCODINGS else None
 
 
 def head_too_long() -> MalformedReply:

@@ -19,8 +19,10 @@ from polyroute.providers.transport.bounds import (
     MAX_HEAD_BYTES,
     body_too_long,
     head_too_long,
+    inflater,
     objection,
 )
+from polyroute.providers.transport.inflating import Inflater
 from polyroute.types.cards import Deadlines
 
 _LINGER_S = 0.25  # for the end of a body whose meaning is already known
@@ -44,6 +46,7 @@ class Http1Reply:
         "_connection",
         "_head",
         "_held_bytes",
+        "_inflater",
         "_is_detached",
         "_is_until_eof",
         "_last_at",
@@ -64,6 +67,7 @@ class Http1Reply:
         self._head: dict[bytes, bytes] = {}
         self.parts: list[bytes] = []
         self._held_bytes = 0
+        self._inflater: Inflater | None = None  # of a compressed body
         self._waiter: asyncio.Future[None] | None = None
         self._wants = _HEAD
         self.failure: ProviderError | None = None
@@ -166,6 +170,7 @@ class Http1Reply:
         encoding = head.get(b"content-encoding", b"")
         if not 200 <= status < 300 or encoding:
             self.failure = self.failure or objection(status, encoding.decode("latin-1"))
+            self._inflater = inflater(encoding.decode("latin-1"))
         coding = head.get(b"transfer-encoding")
         if coding is not None and coding.strip().lower() != b"chunked":
             self.failure = MalformedReply("the provider sent a transfer coding nobody asked for")
@@ -177,6 +182,14 @@ class Http1Reply:
         """Keeps a piece of the body. False where enough is kept for now."""
         if self._is_detached:
             return True
+        if self._inflater is not None:
+            try:
+                data = self._inflater.feed(data)
+            except MalformedReply as exc:
+                self.failure = exc
+                return True
+            if not data:
+                return True
         self.parts.append(data)
         self._held_bytes += len(data)
         if self._wants == _END:
@@ -184,6 +197,12 @@ class Http1Reply:
                 self.failure = body_too_long()
             return True
         return self._held_bytes < HIGH_WATER_BYTES
+
+    def complete(self) -> None:
+        """The body's end has come."""
+        if self._inflater is not None and not self._inflater.is_whole:
+            self.failure = self.failure or MalformedReply("the provider's compressed answer is cut short")
+        self.is_complete = self.failure is None
 
     def touch(self, now: float) -> bool:
         """Notes that something arrived at `now`; whether it is the first of the body."""
@@ -366,9 +385,12 @@ class Connection(asyncio.Protocol):
         self._is_usable = False
         reply = self._reply
         if reply is not None and reply.ends_with_connection:
-            reply.is_complete = True
             self._keeps_alive = False
-            self._finish(reply)
+            reply.complete()
+            if reply.failure is not None:
+                self._fail(reply, reply.failure)
+            else:
+                self._finish(reply)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_usable = False
@@ -424,7 +446,7 @@ class Connection(asyncio.Protocol):
         reply = self._reply
         assert reply is not None
         self._keeps_alive = self._parser.should_keep_alive()
-        reply.is_complete = reply.failure is None
+        reply.complete()
 
     # ── ends ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,6 +1,6 @@
 """Our own HTTP/1.1 client: keep-alive pools, four deadlines, nothing else.
 
-No redirects, no decompression, no proxies, no cookies. A kept connection that turns out to have been closed by the
+No redirects, no proxies, no cookies. A kept connection that turns out to have been closed by the
 other side before a byte of answer is replaced once by a fresh one; nothing else is ever sent twice.
 """
 
