@@ -1,4 +1,4 @@
-"""The table of dialects: nothing is lost in it, and some of its cells as they must be by the providers' own documents."""
+"""The table of dialects: nothing is lost in it, and some cells are checked against the providers' own documents."""
 
 import runpy
 from pathlib import Path

@@ -128,7 +128,7 @@ class HttpProvider:
             async for data in body:
                 if is_first:
                     is_first = not (begins := data.lstrip()[:1])
-                    if begins in (b"{", b"["):  # no event begins so
+                    if begins in (b"{", b"[", b"<"):  # no event begins so
                         raise await self._not_a_stream(dialect, data, body)
                 chunks = reader.feed(data)
                 if not chunks:
