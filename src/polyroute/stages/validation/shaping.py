@@ -14,18 +14,22 @@ Fits = Callable[[Node, object], bool]
 
 _DEEPEST = 60  # levels of value or schema; a schema may refer to itself
 _MOST_NOTES = 50
+_MOST_TRIALS = 500  # of branches, per value: each may hold others, and so on
 
 
 class Shaper:
     """One use. `notes` are what was changed, `faults` what cannot be; each with its place."""
 
-    def __init__(self, schema: Node, aliases: Mapping[str, str], fits: Fits) -> None:
+    def __init__(
+        self, schema: Node, aliases: Mapping[str, str], fits: Fits, trials: Iterator[int] | None = None
+    ) -> None:
         """`fits`: whether a value is valid by a part of the schema; asked for `anyOf` and `oneOf`."""
         self.notes: list[str] = []
         self.faults: list[str] = []
         self._schema = schema
         self._aliases = aliases
         self._fits = fits
+        self._trials = iter(range(_MOST_TRIALS)) if trials is None else trials  # shared by those within one another
 
     def shape(self, value: object) -> object:
         return self._value(value, self._schema, "", 0)
@@ -61,7 +65,9 @@ class Shaper:
             if isinstance(branch, dict) and self._fits(branch, value):
                 return branch
         for branch in branches:
-            trial = Shaper(self._schema, self._aliases, self._fits)
+            if next(self._trials, None) is None:
+                break
+            trial = Shaper(self._schema, self._aliases, self._fits, self._trials)
             made = trial._value(value, branch, at, depth + 1)
             if not trial.faults and isinstance(branch, dict) and self._fits(branch, made):
                 return branch
