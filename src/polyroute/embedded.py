@@ -24,10 +24,12 @@ from polyroute.calls import Outcome, outcome, parse_call, resolve
 from polyroute.config.load import read
 from polyroute.journey import Entry
 from polyroute.preview import Preview, preview
+from polyroute.prompts.variables import OWN_FIELD
 from polyroute.types.access import Caller
 from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request, ask
 from polyroute.types.response import Chunk, Response, TextDelta
+from polyroute.types.review import Review
 from polyroute.wiring.build import Built, open_gateway
 
 _LOCAL = Caller(user="python")
@@ -81,6 +83,7 @@ class Gateway:
         gates: Sequence[Mapping[str, object]] = (),
         system: str | None = None,
         max_output_tokens: int | None = None,
+        variables: Mapping[str, object] | None = None,
     ) -> Outcome:
         """Retries, falls back or escalates as the strategy says; every attempt is in the outcome, with its cost.
 
@@ -96,6 +99,7 @@ class Gateway:
                 "gates": _list(gates),
                 "system": system,
                 "max_output_tokens": max_output_tokens,
+                "variables": None if variables is None else dict(variables),
             }
         )
         request, route = resolve(call, built.path.routes, built.services.ad_hoc)
@@ -126,6 +130,11 @@ class Gateway:
         built = await self._open()
         return await built.services.ledger.receipt(request_id)
 
+    async def review(self, review_id: str) -> Review:
+        """How a held answer stands, and the answer: what AnswerHeld named. Raises UnknownObject."""
+        built = await self._open()
+        return await asyncio.to_thread(built.services.reviews.find, self._caller, review_id)
+
     def client(self, task: str) -> "TaskClient":
         """For application code that names what it wants done, and no model."""
         return TaskClient(self, task)
@@ -150,23 +159,44 @@ class TaskClient:
         self._gateway = gateway
         self.task = task
 
-    async def complete(self, prompt: str, *, system: str | None = None, max_output_tokens: int | None = None) -> str:
+    async def complete(
+        self,
+        prompt: str,
+        *,
+        system: str | None = None,
+        max_output_tokens: int | None = None,
+        variables: Mapping[str, object] | None = None,
+    ) -> str:
         """The answer's text."""
-        return (await self.ask(prompt, system=system, max_output_tokens=max_output_tokens)).text
+        answer = await self.ask(prompt, system=system, max_output_tokens=max_output_tokens, variables=variables)
+        return answer.text
 
-    async def ask(self, prompt: str, *, system: str | None = None, max_output_tokens: int | None = None) -> Completed:
-        """The answer with its receipt."""
+    async def ask(
+        self,
+        prompt: str,
+        *,
+        system: str | None = None,
+        max_output_tokens: int | None = None,
+        variables: Mapping[str, object] | None = None,
+    ) -> Completed:
+        """The answer with its receipt. `variables` are those of the route's prompt."""
         model = await self._gateway._model_for(self.task)
-        request = ask(model, prompt, system=system, max_output_tokens=max_output_tokens)
+        request = _with(ask(model, prompt, system=system, max_output_tokens=max_output_tokens), variables)
         return await self._gateway.complete(request, task=self.task)
 
-    async def stream(self, prompt: str, *, system: str | None = None) -> AsyncGenerator[str, None]:
+    async def stream(
+        self, prompt: str, *, system: str | None = None, variables: Mapping[str, object] | None = None
+    ) -> AsyncGenerator[str, None]:
         """The answer's text as it arrives."""
-        model = await self._gateway._model_for(self.task)
-        async with aclosing(self._gateway.stream(ask(model, prompt, system=system), task=self.task)) as chunks:
+        request = _with(ask(await self._gateway._model_for(self.task), prompt, system=system), variables)
+        async with aclosing(self._gateway.stream(request, task=self.task)) as chunks:
             async for chunk in chunks:
                 if isinstance(chunk, TextDelta):
                     yield chunk.text
+
+
+def _with(request: Request, variables: Mapping[str, object] | None) -> Request:
+    return replace(request, extensions={OWN_FIELD: {"variables": dict(variables)}}) if variables else request
 
 
 def _list(given: Sequence[object]) -> object:

@@ -5,10 +5,11 @@
     ├─ CallerError               the caller can fix it
     │   ├─ InvalidRequest        the field at fault
     │   │   └─ UnknownModel · UnknownObject · WrongMethod · TooLarge · Unsupported
-    │   ├─ Unauthenticated · Forbidden · Conflict
+    │   ├─ Unauthenticated · Forbidden · Conflict · Gone
     │   ├─ RateLimited           which limit, retry_after_s
     │   ├─ BudgetExceeded        which budget, spent_usd, limit_usd
     │   └─ PriceUnknown          which model, under which budget
+    ├─ AnswerHeld                a person must approve it first: the review's id
     ├─ RoutingError
     │   ├─ NoCandidate           every exclusion with its reason
     │   ├─ PlanExhausted         every attempt
@@ -141,6 +142,18 @@ class PriceUnknown(CallerError):
     def __init__(self, message: str, *, model: str) -> None:
         super().__init__(message)
         self.model = model
+
+
+class Gone(CallerError):
+    """It was there, and its time is over."""
+
+
+class AnswerHeld(PolyrouteError):
+    """There is an answer, and a person has to approve it first."""
+
+    def __init__(self, review_id: str) -> None:
+        super().__init__(f"the answer is held for human review: ask for review `{review_id}` later")
+        self.review_id = review_id
 
 
 class RoutingError(PolyrouteError):

@@ -9,12 +9,13 @@ decided is written into the receipt. The books are settled on every way out: ans
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import TypeVar
 
 from msgspec.structs import replace
 
 from polyroute.catalog import tokens
-from polyroute.errors import PolyrouteError, ProviderError, StoreError
+from polyroute.errors import AnswerHeld, PolyrouteError, ProviderError, StoreError
 from polyroute.journey import Answer, Entry, Journey, LiveAnswer, Parts, Prepared
 from polyroute.live import Relayed, Told
 from polyroute.ports import CallModel, CountsTokens, Judgement, Monotonic, Selection
@@ -26,15 +27,17 @@ from polyroute.stages.execution.wording import Wording, word
 from polyroute.stages.matching.estimates import candidate
 from polyroute.stages.matching.match import match
 from polyroute.stages.matching.needs import needs_of
-from polyroute.stages.route import Route, Routes, admit, checked, fit
+from polyroute.stages.route import ReviewPolicy, Route, Routes, admit, checked, fit
 from polyroute.stages.selection.constraints import constrain
 from polyroute.stages.selection.plan import make_plan, need_steps
 from polyroute.stages.validation.judge import judge
+from polyroute.state.reviews import review_id
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt, RequestState, Settlement
 from polyroute.types.request import Request, without_stream
 from polyroute.types.response import Reply, Response
+from polyroute.types.review import Review
 
 _T = TypeVar("_T")
 
@@ -60,7 +63,7 @@ class RequestPath:
     async def stream(self, request: Request, caller: Caller, entry: Entry) -> LiveAnswer:
         """An answer whose first content has arrived, or was held until its gates had accepted it."""
         prepared = self.prepare(request, caller, entry)
-        if prepared.route.judges:
+        if prepared.route.judges or prepared.route.review is not None:
             return await self._stream_judged(prepared)
         journey = self._start(prepared)
         flow = await self._or_settle(journey, journey.run.open)
@@ -275,8 +278,40 @@ class RequestPath:
     async def _answer(self, prepared: Prepared) -> Answer:
         journey = self._start(prepared)
         reply = await self._or_settle(journey, journey.run.answer)
+        policy = prepared.route.review
+        if policy is not None:
+            await self._or_settle(journey, lambda: self._hold(journey, reply, policy))
         receipt = await self._settle(journey, "settled", stop=reply.stop.value)
+        if policy is not None:
+            raise AnswerHeld(review_id(receipt.request_id))
         return Answer(reply=reply, receipt=receipt)
+
+    async def _hold(self, journey: Journey, reply: Reply, policy: ReviewPolicy) -> None:
+        """For a person to decide on. What it cost is settled now, whatever is decided."""
+        parts, draft, request = self._parts, journey.prepared.draft, journey.prepared.request
+        answer, now = self.read(request, reply), parts.utc_now()
+        dialect = parts.dialects.get(draft.door)
+        answered = next(a for a in reversed(journey.run.log.attempts) if a.status == "succeeded")
+        draft.review = "pending"
+        await parts.hold(
+            Review(
+                id=review_id(draft.request_id),
+                request_id=draft.request_id,
+                tenant=draft.caller.tenant,
+                team=draft.caller.team,
+                user=draft.caller.user,
+                key_id=draft.caller.key_id,
+                route=draft.route,
+                model=answered.model,
+                door=draft.door,
+                asked=request.last_user_text,
+                answer=answer,
+                body=reply.wire or (dialect.render_response(answer, request) if dialect is not None else None),
+                created_at=now,
+                expires_at=now + timedelta(seconds=policy.deadline_s),
+                lapses_to=policy.lapses_to,
+            )
+        )
 
     async def _stream_judged(self, prepared: Prepared) -> LiveAnswer:
         """Gates need the whole answer: it is fetched unstreamed, judged, and only then told as a stream."""

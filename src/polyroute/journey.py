@@ -1,6 +1,6 @@
 """What a request carries along the path, from the door to the books."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Reply
+from polyroute.types.review import Review
 from polyroute.types.routing import Needs, Plan, RequestClass
 
 
@@ -76,6 +77,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     draw: Callable[[], float]  # in [0, 1)
     policy: str  # content hash of the document
     observe: Callable[[Receipt], None]  # told of every settled receipt
+    hold: Callable[[Review], Awaitable[None]]  # keeps an answer for a person; durable when it returns
 
 
 class Prepared(Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from polyroute.types.prompts import Prompt
 from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
 from polyroute.types.request import Request, ask
 from polyroute.types.response import Chunk, Response
+from polyroute.types.review import Review
 from polyroute.types.routing import Verdict
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -158,6 +159,7 @@ class Rig:
         self.latencies = NoLatencies()
         self.requests = 0
         self.observed: list[Receipt] = []
+        self.held: list[Review] = []
         self.path = RequestPath(
             Parts(
                 routes=Routes({"route": self.route}, models or {}, "route"),
@@ -178,8 +180,12 @@ class Rig:
                 draw=lambda: 0.0,
                 policy="policy",
                 observe=self.observed.append,
+                hold=self.hold,
             )
         )
+
+    async def hold(self, review: Review) -> None:
+        self.held.append(review)
 
     def new_id(self) -> str:
         self.requests += 1

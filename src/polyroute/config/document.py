@@ -523,7 +523,7 @@ class Webhook(Settings, frozen=True):
 class Review(Settings, frozen=True):
     """How a person gets to see held answers."""
 
-    deadline: Annotated[Duration, about("How long an answer waits for a decision.")] = Duration(86_400)
+    deadline: Annotated[Duration | None, about("How long an answer waits for a decision; else 24h.")] = None
     on_deadline: Annotated[Literal["reject", "approve"], about("What becomes of an answer that nobody decided on.")] = (
         "reject"
     )

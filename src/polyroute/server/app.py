@@ -12,6 +12,7 @@ from polyroute.server.endpoints import Found, Table
 from polyroute.server.errors import Mapped, map_error
 from polyroute.server.exchange import CallerLeft, Exchange, Receive, Scope, Send
 from polyroute.server.headers import encode
+from polyroute.server.reviews import answer_held
 from polyroute.server.services import Services
 from polyroute.state.authorisation import may_ever
 
@@ -44,6 +45,8 @@ class App:
         found = self._table.find(exchange.method, exchange.path)
         try:
             await self._serve(exchange, services, found)
+        except errors.AnswerHeld as held:
+            await self._tell_held(exchange, services, found, held)
         except errors.PolyrouteError as exc:
             await self._tell(exchange, services, found, map_error(exc))
         except CallerLeft:
@@ -66,6 +69,12 @@ class App:
                 raise errors.Forbidden(f"the role `{role}` of this key is not granted {endpoint.action}")
         exchange.variables = found.variables
         await endpoint.handler(exchange, services)
+
+    async def _tell_held(self, exchange: Exchange, services: Services, found: Found, held: errors.AnswerHeld) -> None:
+        try:
+            await answer_held(exchange, services, held)
+        except errors.PolyrouteError as exc:
+            await self._tell(exchange, services, found, map_error(exc))
 
     async def _tell(self, exchange: Exchange, services: Services, found: Found, told: Mapped) -> None:
         if exchange.started:

@@ -45,6 +45,11 @@ async def model(exchange: Exchange, services: Services) -> None:
     await exchange.reply(200, orjson.dumps(_model(name)), [])
 
 
+def is_googles(exchange: Exchange) -> bool:
+    """Whether one of Google's SDKs asks: its newer ones list models at the path that is OpenAI's too."""
+    return "x-goog-api-client" in exchange.headers
+
+
 def endpoints() -> list[Endpoint]:
     calls = [
         Endpoint(

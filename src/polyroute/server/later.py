@@ -5,18 +5,10 @@ from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 
 ADMIN = (
-    "budgets", "limits", "reviews", "pipelines", "config", "usage", "economics",
+    "budgets", "limits", "pipelines", "config", "usage", "economics",
 )  # fmt: skip
 PATHS: tuple[tuple[str, str], ...] = (
-    ("POST", "/v1/completions"),
-    ("POST", "/v1/embeddings"),
-    ("POST", "/v1/moderations"),
-    ("POST", "/v1/rerank"),
-    ("POST", "/v1/images/generations"),
-    ("POST", "/v1/audio/transcriptions"),
-    ("POST", "/v1/audio/speech"),
     ("POST", "/v1/images/edits"),
-    ("POST", "/v1/audio/translations"),
     ("POST", "/v1/files"),
     ("GET", "/v1/files"),
     ("GET", "/v1/files/{id}"),
@@ -33,7 +25,6 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("DELETE", "/v1/collections/{name}"),
     ("POST", "/v1/collections/{name}/documents"),
     ("POST", "/v1/collections/{name}/search"),
-    ("GET", "/v1/reviews/{id}"),
     ("POST", "/v1/feedback"),
     ("POST", "/v1/pipelines/{name}/runs"),
     ("GET", "/v1/runs/{id}"),

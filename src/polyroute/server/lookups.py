@@ -1,14 +1,19 @@
 """Endpoints that read: the dry run, receipts, the list of models, token counts."""
 
+import asyncio
+
 import orjson
+from msgspec.structs import replace
 
 from polyroute.catalog import tokens
 from polyroute.errors import UnknownModel, UnknownObject
 from polyroute.preview import preview
+from polyroute.server import gemini
 from polyroute.server.exchange import Exchange
 from polyroute.server.models import entry_of
 from polyroute.server.services import Services
 from polyroute.state.authorisation import Resource, allowed
+from polyroute.state.reviews import review_id
 from polyroute.types.access import Caller
 from polyroute.types.encoding import to_json
 from polyroute.types.receipt import Receipt
@@ -32,15 +37,24 @@ async def receipt(exchange: Exchange, services: Services) -> None:
     found = await services.ledger.receipt(wanted)
     if found is None or not _may_read(exchange.caller, found):
         raise UnknownObject(f"there is no receipt `{wanted[:80]}`")
+    if found.review is not None:
+        state = await asyncio.to_thread(services.reviews.state_of, review_id(found.request_id))
+        found = replace(found, review=state or found.review)
     await exchange.reply(200, to_json(found), [])
 
 
 async def models(exchange: Exchange, services: Services) -> None:
+    if gemini.is_googles(exchange):
+        await gemini.models(exchange, services)
+        return
     listed = [_model(name, services) for name in services.path.routes.names if _may_use(exchange.caller, name)]
     await exchange.reply(200, orjson.dumps({"object": "list", "data": listed}), [])
 
 
 async def model(exchange: Exchange, services: Services) -> None:
+    if gemini.is_googles(exchange):
+        await gemini.model(exchange, services)
+        return
     name = "/".join(exchange.variables.values())
     if name not in services.path.routes.names or not _may_use(exchange.caller, name):
         raise UnknownModel(f"the model `{name[:120]}` does not exist")

@@ -10,7 +10,7 @@ from polyroute.errors import InvalidRequest, PolyrouteError
 from polyroute.journey import Entry
 from polyroute.ports import Dialect
 from polyroute.server.errors import map_error
-from polyroute.server.exchange import Exchange
+from polyroute.server.exchange import JSON, Exchange
 from polyroute.server.headers import Headers, receipt_headers, report, standing_headers
 from polyroute.server.services import Services
 from polyroute.types.receipt import Receipt
@@ -80,7 +80,10 @@ async def _answer(exchange: Exchange, services: Services, dialect: Dialect, requ
     body = reply.wire
     if body is None:
         body = dialect.render_response(_dated(services.path.read(request, reply), receipt), request)
-    await exchange.reply(200, body, answer_headers(exchange, services, receipt, final=True))
+    kind = JSON
+    if reply.media_type != "application/json":
+        kind = (b"content-type", reply.media_type.encode("latin-1", "replace"))
+    await exchange.reply(200, body, answer_headers(exchange, services, receipt, final=True), kind)
 
 
 async def _stream(exchange: Exchange, services: Services, dialect: Dialect, request: Request, entry: Entry) -> None:

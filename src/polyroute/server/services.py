@@ -11,10 +11,12 @@ from polyroute.ports import Dialect, Ledger, Records
 from polyroute.prompts.registry import Registry
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.directory import Directory
+from polyroute.state.reviews import Reviews
 from polyroute.stores.figures import Figures
 from polyroute.telemetry.metrics import Metrics
 from polyroute.types.access import Caller
 from polyroute.types.receipt import Receipt
+from polyroute.types.review import Review
 
 
 class AllFigures(Struct, frozen=True, kw_only=True):
@@ -28,6 +30,8 @@ class Services(Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
     directory: Directory  # synchronous: call it from a thread
     records: Records  # likewise
+    reviews: Reviews  # likewise
+    tell_reviewed: Callable[[Review], None]  # whoever the document names
     prompts: Registry
     refresh: Callable[[], Awaitable[None]]  # puts in force what was managed just now
     authenticate: Callable[[Mapping[str, str]], Caller]  # from lower-case headers; raises Unauthenticated

@@ -1,6 +1,6 @@
 """Every endpoint of the gateway."""
 
-from polyroute.server import admin, bedrock, execute, gemini, health, later, lookups, page, prompts
+from polyroute.server import admin, bedrock, execute, gemini, health, later, lookups, operations, page, prompts, reviews
 from polyroute.server.endpoints import Endpoint, Table
 from polyroute.server.models import ModelDoor
 from polyroute.server.openapi import OpenApi
@@ -11,7 +11,15 @@ _MESSAGES = ModelDoor(dialect="anthropic_messages")
 
 
 def build_table() -> Table:
-    endpoints = (*_doors(), *_reads(), *admin.endpoints(), *prompts.endpoints(), *_watchers(), *_later())
+    endpoints = (
+        *_doors(),
+        *_reads(),
+        *admin.endpoints(),
+        *reviews.endpoints(),
+        *prompts.endpoints(),
+        *_watchers(),
+        *_later(),
+    )
     return Table((*endpoints, _openapi(endpoints)))
 
 
@@ -47,7 +55,7 @@ def _doors() -> list[Endpoint]:
         )
     ]
     run = Endpoint(method="POST", path="/v1/execute", handler=execute.execute, summary="A task, a strategy, models")
-    return [*chat, *responses, *messages, *bedrock.endpoints(), *gemini.endpoints(), run]
+    return [*chat, *responses, *messages, *bedrock.endpoints(), *gemini.endpoints(), *operations.endpoints(), run]
 
 
 def _reads() -> list[Endpoint]:

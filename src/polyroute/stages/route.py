@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from polyroute.catalog import tokens
 from polyroute.catalog.tokens import NOTHING, Size
-from polyroute.errors import Forbidden, InvalidRequest, UnknownModel, Unsupported
+from polyroute.errors import Forbidden, InvalidRequest, UnknownModel
 from polyroute.ports import Strategy
 from polyroute.stages.execution.wording import Form
 from polyroute.stages.matching.length import refuse, truncate
@@ -24,6 +24,13 @@ from polyroute.types.cards import Deployment
 from polyroute.types.quirks import EMULATES_SCHEMA
 from polyroute.types.request import Request
 from polyroute.types.routing import Plan, Thresholds
+
+
+class ReviewPolicy(Struct, frozen=True, kw_only=True):
+    """How long an answer waits for a person, and what becomes of it then."""
+
+    deadline_s: float = 86_400.0
+    lapses_to: Literal["expired", "approved"] = "expired"
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -42,7 +49,7 @@ class Route(Struct, frozen=True, kw_only=True):
     min_output_tokens: int = 16
     members: tuple[tuple[str, ...], ...] = ()  # of a route for one call: the names of each model; a key must allow each
     timeout_s: float = 600.0
-    needs_review: bool = False
+    review: ReviewPolicy | None = None  # its answers are held for a person
     prompt: str | None = None  # which one goes in front of its requests, as the document names it
     form: Form | None = None  # of its answers, as models are told it
     contract: Contract | None = None  # what every answer is brought into
@@ -93,12 +100,6 @@ def admit(route: Route, request: Request, caller: Caller) -> None:
     for names in route.members or ((request.model, route.name),):
         if allowed is not None and allowed.isdisjoint(names):
             raise Forbidden(f"this key may not use `{names[0][:120]}`; it may use: {', '.join(sorted(allowed))}")
-    if route.needs_review:
-        raise Unsupported(
-            f"route `{route.name}` holds answers for human review, which this version does not offer: "
-            "nothing was sent to a model",
-            field="model",
-        )
 
 
 def checked(route: Route, request: Request, plan: Plan) -> Route:

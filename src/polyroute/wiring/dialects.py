@@ -5,6 +5,13 @@ from polyroute.dialects.bedrock_converse import BedrockConverse
 from polyroute.dialects.gemini import Gemini, GeminiArray
 from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.dialects.openai_responses import OpenAIResponses
+from polyroute.dialects.openai_completions import OpenAICompletions
+from polyroute.dialects.openai_embeddings import OpenAIEmbeddings
+from polyroute.dialects.openai_images import OpenAIImages
+from polyroute.dialects.openai_moderations import OpenAIModerations
+from polyroute.dialects.openai_speech import OpenAISpeech
+from polyroute.dialects.openai_transcriptions import OpenAITranscriptions
+from polyroute.dialects.rerank import Rerank
 from polyroute.ports import Dialect
 
 OPENAI_CHAT = OpenAIChat()
@@ -15,7 +22,18 @@ GEMINI = Gemini()
 
 # What an OpenAI-shaped server is called in: a request in one of these goes to that endpoint, any other to the first
 # of its operation.
-OPENAI_SHAPED: tuple[Dialect, ...] = (OPENAI_CHAT, OPENAI_RESPONSES)
+OPENAI_SHAPED: tuple[Dialect, ...] = (
+    OPENAI_CHAT,
+    OPENAI_RESPONSES,
+    OpenAICompletions(),
+    OpenAIEmbeddings(),
+    OpenAIModerations(),
+    Rerank(),
+    OpenAIImages(),
+    OpenAITranscriptions(),
+    OpenAITranscriptions("openai_translations", "/audio/translations"),
+    OpenAISpeech(),
+)
 
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect for dialect in (*OPENAI_SHAPED, ANTHROPIC_MESSAGES, BEDROCK_CONVERSE, GEMINI)

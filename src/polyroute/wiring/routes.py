@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import date
 from itertools import chain
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,7 +16,7 @@ from polyroute.errors import InvalidRequest, Problem, UnknownModel
 from polyroute.ports import Gate, Strategy
 from polyroute.stages.assembly.savings import dearest
 from polyroute.stages.matching.match import Boundary
-from polyroute.stages.route import Route, Routes
+from polyroute.stages.route import ReviewPolicy, Route, Routes
 from polyroute.stages.selection import strategies
 from polyroute.stages.selection.constraints import Constraints
 from polyroute.stages.validation.gates import Json, Length, MatchesSchema
@@ -128,7 +129,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             on_too_long=route.on_too_long,
             min_output_tokens=route.min_output_tokens,
             timeout_s=route.timeout_s,
-            needs_review=route.require_human_review,
+            review=_review(route) if route.require_human_review else None,
             prompt=route.prompt,
             form=form_of(name, route),
             contract=contract_of(route),
@@ -242,6 +243,14 @@ def _gate(gate: settings.Gate) -> Check:
         case _:
             raise InvalidRequest(f"the gate {type(gate).__name__} is not one of this version")
     return Check(gate=built, on_reject=_ON_REJECT[gate.on_reject])
+
+
+def _review(route: settings.Route) -> ReviewPolicy:
+    review = route.review or settings.Review()
+    lapses_to: Literal["approved", "expired"] = "approved" if review.on_deadline == "approve" else "expired"
+    if review.deadline is None:
+        return ReviewPolicy(lapses_to=lapses_to)
+    return ReviewPolicy(deadline_s=review.deadline, lapses_to=lapses_to)
 
 
 def _model_of_call(model: str, at: str, routes: Routes) -> Route:

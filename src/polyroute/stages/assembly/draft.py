@@ -48,6 +48,7 @@ class Draft:
         self.validation_s = 0.0
         self.paused_s = 0.0  # between attempts
         self.clamped_to: int | None = None
+        self.review: str | None = None
         self._marks: list[float] = [arrived_s]
 
     def mark(self, now_s: float) -> None:
@@ -114,6 +115,7 @@ class Draft:
             provider=answer.provider if answer else None,
             stop=stop,
             clamped_to=self.clamped_to,
+            review=self.review,
             usage=answer.usage if answer else None,
             cost_usd=cost_usd,
             cost_complete=complete,
