@@ -62,6 +62,9 @@ class Server(Settings, frozen=True):
     port: Annotated[int, Meta(ge=0, le=65535), about("TCP port; 0 takes a free one.")] = 4000
     workers: Annotated[Count, about("Processes that share the port.")] = 1
     max_body_mb: Annotated[Positive, about("Largest request body, in megabytes (1,000,000 bytes); larger is 413.")] = 32
+    keepalive_s: Annotated[
+        Positive, about("A stream whose provider is silent says that it is alive, at least so often, in seconds.")
+    ] = 15.0
     auth: Annotated[
         Literal["keys", "open"],
         about("`keys`: every caller needs a key. `open`: nobody does, on loopback addresses only."),

@@ -118,6 +118,10 @@ class Exchange:
             return
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
+    def interject(self, data: bytes) -> bool:
+        """Writes `data` between two events, at once; False where the caller is not ready for it."""
+        return self._write_chunk(data)
+
     async def end_events(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data})
 

@@ -1,5 +1,6 @@
 """The model endpoints of every dialect: parse, send along the path, answer in the same dialect."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from polyroute.ports import Dialect
 from polyroute.server.errors import map_error
 from polyroute.server.exchange import JSON, Exchange
 from polyroute.server.headers import Headers, receipt_headers, report, standing_headers
+from polyroute.server.keepalive import KeepAlive, mark_of
 from polyroute.server.services import Services
 from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request
@@ -89,6 +91,8 @@ async def _answer(exchange: Exchange, services: Services, dialect: Dialect, requ
 async def _stream(exchange: Exchange, services: Services, dialect: Dialect, request: Request, entry: Entry) -> None:
     live = await services.path.stream(request, exchange.caller, entry)
     writer, chunks = dialect.open_writer(request), live.chunks()
+    call_later = asyncio.get_running_loop().call_later
+    pulse = KeepAlive(mark_of(dialect), services.keepalive_s, exchange.interject, call_later)
     try:
         await exchange.start_events(dialect.stream_type, answer_headers(exchange, services, live.receipt, final=False))
         async for chunk in chunks:
@@ -96,11 +100,13 @@ async def _stream(exchange: Exchange, services: Services, dialect: Dialect, requ
                 await exchange.end_events(writer.end(chunk, report(live.receipt)))
             elif data := writer.write(_dated(chunk, live.receipt) if isinstance(chunk, Started) else chunk):
                 await exchange.send_events(data)
+                pulse.is_quiet = False
     except PolyrouteError as exc:
         # The stream broke, or the books could not be closed: an honest last event in place of the end.
         told = map_error(exc)
         await exchange.end_events(writer.error(told.kind, told.message, told.code))
     finally:
+        pulse.stop()
         await live.aclose()
 
 

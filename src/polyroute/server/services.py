@@ -45,6 +45,7 @@ class Services(Struct, frozen=True, kw_only=True):
     policy: str
     started_at_s: int  # Unix time
     max_body_bytes: int
+    keepalive_s: float  # of silence in a stream
     offers_metrics: bool
     strangers_read_metrics: bool
     strangers_see_figures: bool

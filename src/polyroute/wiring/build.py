@@ -185,6 +185,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         policy=snapshot.digest,
         started_at_s=foundation.started_at_s,
         max_body_bytes=int(document.server.max_body_mb * 1_000_000),
+        keepalive_s=document.server.keepalive_s,
         offers_metrics=document.telemetry.prometheus,
         strangers_read_metrics=is_open or access.is_loopback(document.server.host),
         strangers_see_figures=is_open,
