@@ -55,18 +55,22 @@ class HttpProvider:
         base_url: str,
         credentials: Mapping[str, str],
         headers: Mapping[str, Secret],
+        roots: Mapping[str, str] | None = None,
         utc_s: Callable[[], float] = time.time,
     ) -> None:
         """A request goes out in the dialect it came in, where that is one of `dialects`; else in the first of its kind.
 
-        `base_url` may hold a query and `{model}`, for which the deployment's upstream model is put.
+        A deployment with the quirk `no_` and a dialect's name is never called in that one. `base_url` may hold a query
+        and `{model}`, for which the deployment's upstream model is put; `roots` are the base addresses, without a
+        query, of endpoints that live elsewhere, by path.
 
         Raises ValueError, with the reason, for an address or a header that cannot be sent.
         """
         root, _, query = base_url.partition("?")
         self._root = root.rstrip("/")
         self._query = f"?{query}" if query else ""
-        self._is_per_model = "{model}" in base_url
+        self._roots = roots or {}
+        self._is_per_model = any("{model}" in address for address in (base_url, *self._roots.values()))
         self._host = parse_url(base_url.replace("{model}", "model")).authority
         given = {name.lower(): value.reveal() for name, value in headers.items()}
         if refused := _OURS_ALONE & given.keys():
@@ -76,6 +80,7 @@ class HttpProvider:
         self._stream_headers = SealedHeaders({"accept": dialects[0].stream_type.partition(";")[0], **fixed})
         secrets = [value.removeprefix("Bearer ") for value in (*credentials.values(), *given.values())]
         self._secrets = tuple(value.encode() for value in secrets if len(value) >= _SECRET_FROM)
+        self._dialects = tuple(dialects)
         self._by_name = {dialect.name: dialect for dialect in dialects}
         self._by_operation = {dialect.operation: dialect for dialect in reversed(dialects)}
         self._transport = transport
@@ -85,13 +90,13 @@ class HttpProvider:
         return f"<{type(self).__name__} at {self._host}>"
 
     def obstacles(self, request: Request, target: Deployment) -> tuple[str, ...]:
-        dialect = self._spoken(request)
+        dialect = self._spoken(request, target)
         return (f"it takes no {request.operation} requests",) if dialect is None else dialect.obstacles(request)
 
     async def complete(
         self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
     ) -> Reply:
-        dialect = self._dialect_for(request)
+        dialect = self._dialect_for(request, target)
         if request.stream:
             request = without_stream(request)
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
@@ -115,7 +120,7 @@ class HttpProvider:
     async def stream(
         self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
     ) -> AsyncGenerator[Chunk, None]:
-        dialect = self._dialect_for(request)
+        dialect = self._dialect_for(request, target)
         if not request.stream:
             request = _with_stream(request)
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
@@ -158,12 +163,16 @@ class HttpProvider:
     async def aclose(self) -> None:
         """The transport is shared, and closed by whoever opened it."""
 
-    def _spoken(self, request: Request) -> Dialect | None:
+    def _spoken(self, request: Request, target: Deployment) -> Dialect | None:
         own = self._by_name.get(request.wire.dialect) if request.wire is not None else None
-        return own or self._by_operation.get(request.operation)
+        spoken = own or self._by_operation.get(request.operation)
+        if spoken is None or f"no_{spoken.name}" not in target.quirks:
+            return spoken
+        others = (dialect for dialect in self._dialects if dialect.operation == request.operation)
+        return next((dialect for dialect in others if f"no_{dialect.name}" not in target.quirks), None)
 
-    def _dialect_for(self, request: Request) -> Dialect:
-        dialect = self._spoken(request)
+    def _dialect_for(self, request: Request, target: Deployment) -> Dialect:
+        dialect = self._spoken(request, target)
         assert dialect is not None  # matching left this deployment out otherwise
         return dialect
 
@@ -178,7 +187,7 @@ class HttpProvider:
         self, dialect: Dialect, wire: WireRequest, target: Deployment, deadlines: Deadlines, headers: SealedHeaders
     ) -> UpstreamReply:
         """An answer of 2xx. Raises a ProviderError for any other."""
-        root, query = self._root, self._query
+        root, query = self._roots.get(wire.path, self._root), self._query
         if self._is_per_model:
             model = escape(target.upstream_model)
             root, query = root.replace("{model}", model), query.replace("{model}", model)

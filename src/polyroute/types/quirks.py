@@ -5,6 +5,8 @@ done about each is decided where a request is written for such a server.
 """
 
 QUIRKS: dict[str, str] = {
+    "no_openai_responses": "has no Responses API: such a request is put as a chat completion",
+    "no_openai_chat": "has no chat completions: such a request is put to the Responses API",
     "max_tokens": "knows `max_tokens` and no `max_completion_tokens`",
     "max_completion_tokens": "knows `max_completion_tokens` and no `max_tokens`",
     "no_stream_usage": "refuses `stream_options`; usage comes unasked",
