@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from polyroute.dialects import fields
 from polyroute.errors import InvalidRequest
+from polyroute.prompts.variables import OWN_FIELD
 from polyroute.stages.route import Route, Routes
 from polyroute.types.content import Message, Text
 from polyroute.types.receipt import Receipt
@@ -31,6 +32,7 @@ class Call(Struct, frozen=True, kw_only=True):
     gates: tuple[Mapping[str, object], ...] = ()
     system: str | None = None
     max_output_tokens: int | None = None
+    variables: Mapping[str, object] = {}  # of the route's prompt
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -66,6 +68,7 @@ def parse_call(body: dict[str, object]) -> Call:
         gates=tuple(fields.mapping(g, f"gates[{i}]") for i, g in enumerate(_list(body, "gates"))),
         system=_text_or_none(body, "system"),
         max_output_tokens=None if cap is None else fields.integer(cap, "max_output_tokens", 1),
+        variables={} if body.get("variables") is None else fields.mapping(body["variables"], "variables"),
     )
 
 
@@ -82,7 +85,12 @@ def resolve(call: Call, routes: Routes, ad_hoc: AdHoc) -> tuple[Request, Route]:
         route = routes.find(named)
     messages = [Message(role="system", parts=(Text(text=call.system),))] if call.system else []
     messages.append(Message(role="user", parts=(Text(text=call.input),)))
-    request = Request(model=route.name, messages=tuple(messages), max_output_tokens=call.max_output_tokens)
+    request = Request(
+        model=route.name,
+        messages=tuple(messages),
+        max_output_tokens=call.max_output_tokens,
+        extensions={OWN_FIELD: {"variables": call.variables}} if call.variables else {},
+    )
     return request, route
 
 

@@ -84,6 +84,8 @@ def _execution(receipt: Receipt) -> Iterator[str]:
         yield f"at {attempt.started_ms:.1f} ms  {attempt.deployment}: {_how(attempt)}"
         if attempt.message:
             yield f"    {attempt.message}"
+        if attempt.variant is not None:
+            yield f"    read the prompt {receipt.prompt} in its words for {attempt.variant}"
         if attempt.dropped:
             yield f"    could not be said to it: {', '.join(attempt.dropped)}"
 
@@ -110,7 +112,8 @@ def _validation(receipt: Receipt) -> Iterator[str]:
     judged = [(attempt, verdict) for attempt in receipt.attempts for verdict in attempt.verdicts]
     for attempt, verdict in judged:
         finding = "accepted" if verdict.accepted else "rejected"
-        why = f": {'; '.join(verdict.reasons)}" if verdict.reasons else ""
+        told = verdict.reasons or verdict.changes
+        why = f": {'; '.join(told)}" if told else ""
         yield f"{attempt.deployment}: {finding} by {verdict.gate}{why}"
     if not judged:
         yield "no gates"

@@ -52,7 +52,7 @@ class Wordings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 class Prompt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A prompt: its versions by number, and labels that point at them."""
 
-    versions: Annotated[dict[str, Wordings], Meta(min_length=1, description="By number, from 1.")]
+    versions: Annotated[dict[str, Wordings], Meta(description="By number, from 1.")]
     labels: Annotated[dict[str, int], Meta(description="Names for versions: `live` is what a bare name means.")] = (
         field(default_factory=dict)
     )
