@@ -65,7 +65,7 @@ class RequestPath:
         prepared = self.prepare(request, caller, entry)
         if prepared.route.judges or prepared.route.review is not None:
             return await self._stream_judged(prepared)
-        journey = self._start(prepared)
+        journey = await self._start(prepared)
         flow = await self._or_settle(journey, journey.run.open)
         return Relayed(
             flow,
@@ -84,7 +84,7 @@ class RequestPath:
         counter: object = parts.around.providers[able[0].provider] if able else None
         if not isinstance(counter, CountsTokens):
             return None
-        parts.accounts.admit(caller, 0, parts.around.monotonic())
+        await parts.accounts.enter(caller, 0, parts.around.monotonic())
         try:
             worded = request if wording is None else wording.put_to(request, able[0])
             return await counter.count_tokens(worded, able[0], able[0].deadlines)
@@ -163,10 +163,10 @@ class RequestPath:
         route = checked(route, request, plan)
         return Prepared(request=request, route=route, plan=plan, needs=needs, draft=draft, wording=wording)
 
-    def _start(self, prepared: Prepared) -> Journey:
+    async def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
         parts, draft, request = self._parts, prepared.draft, prepared.request
-        admission = parts.accounts.admit(draft.caller, prepared.needs.input_tokens, parts.around.monotonic())
+        admission = await parts.accounts.enter(draft.caller, prepared.needs.input_tokens, parts.around.monotonic())
         meter = Meter(
             RequestFacts(
                 request_id=draft.request_id,
@@ -276,7 +276,7 @@ class RequestPath:
         return None
 
     async def _answer(self, prepared: Prepared) -> Answer:
-        journey = self._start(prepared)
+        journey = await self._start(prepared)
         reply = await self._or_settle(journey, journey.run.answer)
         policy = prepared.route.review
         if policy is not None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from polyroute.catalog import pricing
+from polyroute.errors import BudgetExceeded
 from polyroute.ports import Ledger
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.budgets import Hold
@@ -58,8 +59,7 @@ class Meter:
     async def begin(self, candidate: Candidate, number: int) -> Ticket:
         """Durable when it returns. Raises BudgetExceeded, PriceUnknown or StoreError, with nothing held."""
         facts, deployment, now = self._facts, candidate.deployment, self._utc_now()
-        worst_usd, max_output_tokens = self._affordable(candidate, now)
-        hold = self._accounts.hold(facts.caller, deployment.model, worst_usd, now)
+        hold, worst_usd, max_output_tokens = await self._reserve(candidate, now)
         attempt = AttemptOpening(
             id=f"{facts.request_id}.{number}",
             request_id=facts.request_id,
@@ -81,6 +81,18 @@ class Meter:
         """Frees what was held and books what was spent; without a price there is neither."""
         ticket.hold.settle(ZERO_USD if cost_usd is None else cost_usd)
 
+    async def _reserve(self, candidate: Candidate, now: datetime) -> tuple[Hold, Decimal | None, int | None]:
+        accounts, caller, model = self._accounts, self._facts.caller, candidate.deployment.model
+        left_usd = accounts.remaining_usd(caller, model, now)
+        while True:
+            worst_usd, tokens = self._affordable(candidate, left_usd)
+            try:
+                return await accounts.reserve(caller, model, worst_usd, now), worst_usd, tokens
+            except BudgetExceeded:  # other replicas have spent meanwhile: perhaps a shorter answer fits
+                before_usd, left_usd = left_usd, accounts.remaining_usd(caller, model, now)
+                if before_usd is None or left_usd is None or left_usd >= before_usd:
+                    raise
+
     async def _write(self, attempt: AttemptOpening, number: int, worst_usd: Decimal | None, now: datetime) -> None:
         if number:
             await self._ledger.open_attempt(attempt)
@@ -99,10 +111,9 @@ class Meter:
             )
         )
 
-    def _affordable(self, candidate: Candidate, now: datetime) -> tuple[Decimal | None, int | None]:
+    def _affordable(self, candidate: Candidate, left_usd: Decimal | None) -> tuple[Decimal | None, int | None]:
         """The worst case to hold, and the output cap that makes it one; no cap where the caller's or card's holds."""
         facts, deployment, worst_usd = self._facts, candidate.deployment, candidate.worst_usd
-        left_usd = self._accounts.remaining_usd(facts.caller, deployment.model, now)
         price = pricing.price_at(deployment.card, facts.day)
         if worst_usd is None or price is None or (left_usd is None and not facts.has_ceiling):
             return worst_usd, None  # an unknown price that the hold may refuse, or nothing to keep within

@@ -5,7 +5,7 @@ nothing, and names the limit as the document does. Of several limits in the way 
 in the way longest is named, so that its `retry_after_s` is right.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -107,6 +107,10 @@ class Accounts:
             token_entries=tuple(pair for pair, rate in zip(entries, rates, strict=True) if rate.counts_tokens),
         )
 
+    async def enter(self, caller: Caller, tokens: int, now: float) -> Admission:
+        """`admit`, where others may have to be asked."""
+        return self.admit(caller, tokens, now)
+
     def correct(self, admission: Admission, tokens: int) -> None:
         """The request took `tokens` tokens in truth. At most once per admission."""
         for window, entry in admission.token_entries:
@@ -165,6 +169,10 @@ class Accounts:
 
     # ── money ─────────────────────────────────────────────────────────────────────────────────────────
 
+    async def reserve(self, caller: Caller, model: str, worst_usd: Decimal | None, now: datetime) -> Hold:
+        """`hold`, where others may have to be asked."""
+        return self.hold(caller, model, worst_usd, now)
+
     def hold(self, caller: Caller, model: str, worst_usd: Decimal | None, now: datetime) -> Hold:
         """Set the worst case aside in every budget that applies.
 
@@ -172,19 +180,12 @@ class Accounts:
         `worst_usd` is None; then nothing is held.
         """
         caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model)
-        if worst_usd is None:
-            if caps:
-                raise PriceUnknown(
-                    f"the price of `{model}` is not known and {caps[0].name} limits what may be spent:"
-                    f" write models.{model}.price, or `price: free`",
-                    model=model,
-                )
-            worst_usd = ZERO_USD
+        worst_usd = priced(worst_usd, caps, model)
         if caps and self._closed_for is not None:
             raise StoreError(f"what was spent under {caps[0].name} is not known: {self._closed_for}")
         held = self._budgets.hold(worst_usd, caps, now)
         if isinstance(held, Shortage):
-            raise _exceeded(held, worst_usd)
+            raise exceeded(held, worst_usd)
         return held
 
     def remaining_usd(self, caller: Caller, model: str | None, now: datetime) -> Decimal | None:
@@ -261,6 +262,19 @@ class Accounts:
 _NO_BUDGET = Budget()
 
 
+def priced(worst_usd: Decimal | None, caps: Sequence[Cap], model: str) -> Decimal:
+    """Raises PriceUnknown where it matters."""
+    if worst_usd is not None:
+        return worst_usd
+    if caps:
+        raise PriceUnknown(
+            f"the price of `{model}` is not known and {caps[0].name} limits what may be spent:"
+            f" write models.{model}.price, or `price: free`",
+            model=model,
+        )
+    return ZERO_USD
+
+
 def _rates(subject: tuple[str, ...], rates: Rates, name: str) -> tuple[_Rate, ...]:
     found = []
     if rates.requests_per_minute is not None:
@@ -284,7 +298,7 @@ def _rates(subject: tuple[str, ...], rates: Rates, name: str) -> tuple[_Rate, ..
     return tuple(found)
 
 
-def _exceeded(shortage: Shortage, worst_usd: Decimal) -> BudgetExceeded:
+def exceeded(shortage: Shortage, worst_usd: Decimal) -> BudgetExceeded:
     cap = shortage.cap
     limit = from_nanos(cap.limit_nanos)
     spent = from_nanos(shortage.settled_nanos)

@@ -6,6 +6,7 @@ towards refusing by that thousandth. Times are monotonic seconds and never run b
 """
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -73,6 +74,10 @@ class SlidingWindow:
         if entry.is_counted:
             self._total += difference
 
+    def entries(self, now: float) -> Iterable[Entry]:
+        self._forget(now)
+        return self._entries
+
     def standing(self, limit: int, now: float) -> Standing:
         self._forget(now)
         reset_s = self.window_s - (now - self._entries[-1].at) if self._entries else 0.0
@@ -97,6 +102,13 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self._recent) + len(self._older)
+
+    def counted(self, now: float) -> Iterator[tuple[tuple[str, ...], Entry]]:
+        """Everything that counts still."""
+        for windows in (self._recent, self._older):
+            for subject, window in windows.items():
+                for entry in window.entries(now):
+                    yield subject, entry
 
     def of(self, subject: tuple[str, ...], now: float) -> SlidingWindow:
         if self._turned_at is None or now - self._turned_at >= self.window_s:

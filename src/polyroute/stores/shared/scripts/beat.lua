@@ -1,0 +1,23 @@
+-- A replica lives, and asks how its budgets stand.
+-- KEYS[1] prefix; ARGV: generation, replica, lease (ms), then tallies.
+-- Gives {1, replicas alive, now (ms), total, ...} with what all have spent and hold; {-1, generation or "", now}: join anew.
+local prefix, replica = KEYS[1], ARGV[2]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local replicas = prefix .. 'replicas'
+local generation = redis.call('GET', prefix .. 'generation')
+local lease = redis.call('ZSCORE', replicas, replica)
+if generation ~= ARGV[1] or not lease or tonumber(lease) <= now then return {-1, generation or '', now} end
+redis.call('ZADD', replicas, now + tonumber(ARGV[3]), replica)
+redis.call('ZREMRANGEBYSCORE', replicas, '-inf', now)
+local reply = {1, redis.call('ZCARD', replicas), now}
+for at = 4, #ARGV do
+  local total, fields = 0, redis.call('HGETALL', prefix .. 'spent:' .. ARGV[at])
+  for f = 1, #fields, 2 do
+    if string.sub(fields[f], 1, 1) == 's' or redis.call('ZSCORE', replicas, string.sub(fields[f], 3)) then
+      total = total + tonumber(fields[f + 1])
+    end
+  end
+  reply[#reply + 1] = total
+end
+return reply
