@@ -397,8 +397,13 @@ TRAITS: tuple[Trait, ...] = (
 # ── what becomes of it ────────────────────────────────────────────────────────────────────────────────────
 
 
+# Where it matters whose model is asked, by its name: Bedrock's fields for thinking and caching differ by maker.
+_MODELS = {"bedrock_converse": "anthropic.claude"}
+
+
 def target(dialect: Dialect) -> Deployment:
-    return Deployment(id="m@p", model="m", provider="p", dialect=dialect.name, upstream_model="m", card=_CARD)
+    name = _MODELS.get(dialect.name, "m")
+    return Deployment(id="m@p", model="m", provider="p", dialect=dialect.name, upstream_model=name, card=_CARD)
 
 
 def at_door(door: Dialect, feature: Feature) -> Request | None:
