@@ -85,6 +85,7 @@ def charged(units: Units, price: Price) -> Units | None:
         images=units.images if rates.image is not None or rates.images else 0,
         image_kind=units.image_kind if rates.images else "",
         audio_ms=0 if rates.audio_minute is None else units.audio_ms,
+        likely_audio_ms=0 if rates.audio_minute is None else units.likely_audio_ms,
         characters=0 if rates.million_characters is None else units.characters,
         searches=0 if rates.search is None else units.searches,
         estimated=units.estimated,

@@ -100,10 +100,20 @@ class HttpProvider:
         if request.stream:
             request = without_stream(request)
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
-        body = await self._body(dialect, wire, target, deadlines)
+        reply = await self._send(dialect, wire, target, deadlines, self._whole_headers)
+        try:
+            body = await reply.read()
+        finally:
+            reply.close()
         if request.wire is not None and request.wire.dialect == dialect.name:
             seen = dialect.skim_response(body)
-            return replace(seen, wire=body, dropped=wire.dropped, model=seen.model or target.upstream_model)
+            return replace(
+                seen,
+                wire=body,
+                dropped=wire.dropped,
+                model=seen.model or target.upstream_model,
+                media_type=reply.headers.get("content-type", seen.media_type),
+            )
         response = dialect.parse_response(body)
         if not response.model:
             response = replace(response, model=target.upstream_model)
@@ -129,11 +139,16 @@ class HttpProvider:
         reply = await self._send(dialect, wire, target, deadlines, self._stream_headers)
         body, is_first = reply.chunks(), True
         untold, barren_bytes = wire.dropped, 0
+        is_chat = dialect.operation == "chat"  # other answers may be no events, or whole where a stream was asked for
         try:
+            if not dialect.stream_type:
+                media_type = reply.headers.get("content-type", "application/octet-stream")
+                yield Started(id="", model=target.upstream_model, dropped=untold, media_type=media_type)
+                untold = ()
             async for data in body:
                 if is_first:
                     is_first = not (begins := data.lstrip()[:1])
-                    if begins in (b"{", b"[", b"<"):  # no event begins so
+                    if is_chat and begins in (b"{", b"[", b"<"):  # no event begins so
                         raise await self._not_a_stream(dialect, data, body)
                 chunks = reader.feed(data)
                 if not chunks:
@@ -195,6 +210,8 @@ class HttpProvider:
             query = f"&{query[1:]}"
         if wire.headers:
             headers = SealedHeaders({**wire.headers, **headers})
+        if wire.media_type is not None:
+            headers = SealedHeaders({**headers, "accept": "*/*", "content-type": wire.media_type})
         reply = await self._transport.post(f"{root}{wire.path}{query}", wire.body, headers, deadlines)
         if reply.status >= 400:
             raise await self._failure(dialect, reply)

@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import Annotated, Literal
 
 from msgspec import DecodeError, Meta, Struct, json
+from msgspec.structs import replace
 
 from polyroute.catalog import tokens
 from polyroute.errors import (
@@ -31,6 +32,7 @@ from polyroute.errors import (
     StreamInterrupted,
     Unreachable,
 )
+from polyroute.providers import simulated_operations
 from polyroute.providers.sample import sample
 from polyroute.providers.words import cut_at_stop, words
 from polyroute.types.cards import Deadlines, Deployment
@@ -41,6 +43,7 @@ from polyroute.types.response import (
     ChoiceEnded,
     Chunk,
     Ended,
+    PartAdded,
     Reply,
     Response,
     Started,
@@ -123,6 +126,8 @@ class Simulated:
         await pace.first_token(failure)
         if failure is not None:
             raise _error(failure)
+        if request.operation != "chat":
+            return self._other(request, target)
         await pace.tokens(len(answer.words))
         usage = _usage(request, answer)
         response = Response(
@@ -147,7 +152,22 @@ class Simulated:
         await pace.first_token(failure)
         if failure is not None and failure != "interrupted":
             raise _error(failure)
-        yield Started(id=f"sim-{token_hex(12)}", model=target.upstream_model, created_s=int(self._utc_s()))
+        started = Started(id=f"sim-{token_hex(12)}", model=target.upstream_model, created_s=int(self._utc_s()))
+        if request.operation != "chat":
+            yield replace(started, media_type=simulated_operations.media_type_for(request))
+            for made in simulated_operations.choices_for(request):
+                for number, part in enumerate(made.parts):
+                    if failure is not None:
+                        raise _error(failure)
+                    yield (
+                        TextDelta(text=part.text, part=number, choice=made.index)
+                        if isinstance(part, Text)
+                        else PartAdded(content=part, part=number, choice=made.index)
+                    )
+                yield ChoiceEnded(stop=made.stop, choice=made.index)
+            yield Ended(usage=simulated_operations.usage_for(request), model=target.upstream_model)
+            return
+        yield started
         for choice in range(request.n):
             if answer.tool is not None:
                 yield ToolCallStarted(id=_call_id(), name=answer.tool, part=0, choice=choice)
@@ -167,6 +187,24 @@ class Simulated:
 
     async def aclose(self) -> None:
         """Nothing is held."""
+
+    def _other(self, request: Request, target: Deployment) -> Reply:
+        usage = simulated_operations.usage_for(request)
+        response = Response(
+            id=f"sim-{token_hex(12)}",
+            model=target.upstream_model,
+            choices=simulated_operations.choices_for(request),
+            usage=usage,
+            created_s=int(self._utc_s()),
+            system_fingerprint=FINGERPRINT,
+        )
+        return Reply(
+            usage=usage,
+            model=target.upstream_model,
+            stop=StopReason.END,
+            response=response,
+            media_type=simulated_operations.media_type_for(request),
+        )
 
     def _decide(
         self, model: SimulatedModel, request: Request, target: Deployment, max_output_tokens: int | None

@@ -24,6 +24,7 @@ class Units(Struct, frozen=True, kw_only=True, omit_defaults=True):
     images: int = 0
     image_kind: str = ""  # "hd/1024x1024": quality and size, on which an image's price may depend
     audio_ms: int = 0  # of recorded speech
+    likely_audio_ms: int = 0  # where audio_ms is only the most it can be
     characters: int = 0  # of text to be spoken
     searches: int = 0  # of reranked lists
     estimated: bool = False  # the most it can be, rather than the count
@@ -205,4 +206,4 @@ class Reply(Struct, frozen=True, kw_only=True):
     response: Response | None = None  # always set where `wire` is not
     fingerprint: str | None = None  # where only `wire` holds it
     dropped: tuple[str, ...] = ()
-    media_type: str = "application/json"  # of `wire`
+    media_type: str = "application/json"  # of the body that tells it

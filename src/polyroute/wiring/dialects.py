@@ -4,11 +4,11 @@ from polyroute.dialects.anthropic_messages import AnthropicMessages
 from polyroute.dialects.bedrock_converse import BedrockConverse
 from polyroute.dialects.gemini import Gemini, GeminiArray
 from polyroute.dialects.openai_chat import OpenAIChat
-from polyroute.dialects.openai_responses import OpenAIResponses
 from polyroute.dialects.openai_completions import OpenAICompletions
 from polyroute.dialects.openai_embeddings import OpenAIEmbeddings
 from polyroute.dialects.openai_images import OpenAIImages
 from polyroute.dialects.openai_moderations import OpenAIModerations
+from polyroute.dialects.openai_responses import OpenAIResponses
 from polyroute.dialects.openai_speech import OpenAISpeech
 from polyroute.dialects.openai_transcriptions import OpenAITranscriptions
 from polyroute.dialects.rerank import Rerank

@@ -55,6 +55,7 @@ class WireLogprobs(Struct):
 
 class WireChoice(Struct):
     index: _Index | None = None
+    text: str | None = None  # of a legacy completion, in place of a message
     message: WireMessage | None = None
     delta: WireMessage | None = None
     finish_reason: str | None = None

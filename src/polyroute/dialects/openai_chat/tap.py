@@ -91,7 +91,9 @@ class Tap:
                 if choice.finish_reason:
                     finishes = True
                     self._finished.add(index)
-                elif choice.delta is not None and says_something(choice.delta) and index not in self._finished:
+                elif index not in self._finished and (
+                    choice.text or (choice.delta is not None and says_something(choice.delta))
+                ):
                     goes_on = True
                     if self._finished:
                         self._unfinished.add(index)

@@ -16,6 +16,7 @@ from polyroute.errors import ProviderError, ProviderTimeout, Unreachable
 from polyroute.types.cards import Deployment
 from polyroute.types.content import Part, Refusal, Text, Thinking, ToolCall
 from polyroute.types.money import ZERO_USD
+from polyroute.types.request import Operation
 from polyroute.types.response import (
     Chunk,
     RefusalDelta,
@@ -30,6 +31,8 @@ from polyroute.types.response import (
 from polyroute.types.routing import Candidate, Needs
 
 _TOKEN_CHARS = 4
+_SPEECH_TOKENS = 14  # for ten characters: 1,250 a minute (OpenAI's pricing page, 2025) at 900 characters a minute
+_IMAGE_TOKENS = 1_056  # of medium quality, square: OpenAI's image generation guide, 2025
 
 
 def cost_of(usage: Usage | None, deployment: Deployment, day: date) -> Decimal | None:
@@ -50,8 +53,13 @@ def metered(usage: Usage, needs: Needs, deployment: Deployment, day: date) -> Us
     asked, told = needs.units, usage.units
     if asked is None:
         return usage
-    units = asked if told is None else replace(told, image_kind=told.image_kind or asked.image_kind)
+    if told is not None:
+        units = replace(told, image_kind=told.image_kind or asked.image_kind)
+    else:
+        units = replace(asked, audio_ms=asked.likely_audio_ms or asked.audio_ms, likely_audio_ms=0)
     price = pricing.price_at(deployment.card, day)
+    if price is None and not usage.estimated and units.estimated:
+        return usage  # what was reported is better than what may not even be billed
     if price is not None:
         billed = pricing.charged(units, price)
         if usage.estimated and billed is not None and pricing.is_by_unit(price):
@@ -62,6 +70,8 @@ def metered(usage: Usage, needs: Needs, deployment: Deployment, day: date) -> Us
 
 def counted(needs: Needs, candidate: Candidate, max_output_tokens: int | None, seen_output_tokens: int) -> Usage:
     """The usage of a call whose provider reported none. `max_output_tokens` is the cap it was sent with, if any."""
+    if needs.units is not None:
+        seen_output_tokens = max(seen_output_tokens, _unseen_tokens(needs.operation, needs.units))
     cap = max_output_tokens or needs.output_tokens or candidate.deployment.card.max_output_tokens
     return Usage(
         input_tokens=min(needs.input_tokens, candidate.input_bound_tokens),
@@ -99,6 +109,13 @@ def tokens_of(chunk: Chunk) -> int:
             return -(-len(chunk.arguments) // _TOKEN_CHARS)
         case _:
             return 0
+
+
+def _unseen_tokens(operation: Operation, units: Units) -> int:
+    """Output tokens of what is no text, most likely."""
+    if operation == "speech":
+        return -(-units.characters * _SPEECH_TOKENS // 10)
+    return units.images * _IMAGE_TOKENS
 
 
 def _written(part: Part) -> str:

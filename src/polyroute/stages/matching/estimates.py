@@ -11,6 +11,7 @@ DEFAULT_OUTPUT_TOKENS = 4096  # where neither caller nor card bounds the answer
 _EXPECTED_OUTPUT_TOKENS = 300  # a middling chat answer; only ranks models against each other
 _WORDLESS = ("embeddings", "moderation", "rerank")  # no output is billed
 # Spoken, the dearest texts are digits: at most half a second each, at 20 tokens a second of sound.
+_MOST_IMAGE_TOKENS = 8_000  # 6,240 and 100 for each of three partial images: OpenAI's image generation guide, 2025
 _MOST_TOKENS_PER_CHARACTER, _LEAST_SPEECH_TOKENS = 12, 100
 
 
@@ -42,4 +43,6 @@ def _output_bound(deployment: Deployment, needs: Needs) -> int:
         return 0
     if needs.operation == "speech" and needs.units is not None:
         return _LEAST_SPEECH_TOKENS + _MOST_TOKENS_PER_CHARACTER * needs.units.characters
+    if needs.operation == "image":
+        return _MOST_IMAGE_TOKENS
     return needs.output_tokens or deployment.card.max_output_tokens or DEFAULT_OUTPUT_TOKENS
