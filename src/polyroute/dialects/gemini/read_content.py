@@ -87,13 +87,13 @@ def _result(result: Block, at: str, calls: CallIds) -> ToolResult:
     if not result.get("name"):
         missing(f"{at}.name", "the name of the function that was called")
     name = text(result["name"], f"{at}.name")
+    shown = result.get("parts")
     given = {} if result.get("response") is None else mapping(result["response"], f"{at}.response")
     only = next(iter(given)) if len(given) == 1 else ""
     value = given[only] if only in ("output", "result", "error") else given
     parts: list[Text | Image | Document | Opaque] = []
-    if given:
+    if given or (result.get("response") is not None and not shown):
         parts.append(Text(text=value if isinstance(value, str) else json_text(value)))
-    shown = result.get("parts")
     for index, item in enumerate(() if shown is None else items(shown, f"{at}.parts")):
         place = f"{at}.parts[{index}]"
         part = read_part(item, place, CallIds())
@@ -113,7 +113,7 @@ def _inline(blob: Block, at: str) -> Part | None:
         missing(f"{at}.mimeType", "the media type of the data, such as image/png")
     if blob.get("data") is None:
         missing(f"{at}.data", "the data in base64")
-    media_type, data = text(blob["mimeType"], f"{at}.mimeType"), text(blob["data"], f"{at}.data")
+    media_type, data = text(blob["mimeType"], f"{at}.mimeType"), _standard(text(blob["data"], f"{at}.data"))
     kind, _, rest = media_type.lower().partition("/")
     match kind:
         case "image":
@@ -127,6 +127,13 @@ def _inline(blob: Block, at: str) -> Part | None:
             name = blob.get("displayName")
             title = None if name is None else text(name, f"{at}.displayName")
             return Document(media=Inline(media_type=media_type, data=data), title=title)
+
+
+def _standard(data: str) -> str:
+    """Google takes, and its SDKs send, base64 in the alphabet for addresses too; everyone else takes the usual one."""
+    if "-" in data or "_" in data:
+        data = data.replace("-", "+").replace("_", "/")
+    return data if len(data) % 4 == 0 else data + "=" * (-len(data) % 4)
 
 
 def _file(file: Block, at: str) -> Part | None:
