@@ -9,7 +9,7 @@ import orjson
 import pytest
 from msgspec import convert
 from tests.journeys.rig import ADMIN, DOCUMENT, ENV, Rig, ask, ask_claude, gateway
-from tests.journeys.upstream import Upstream, chat, failing, message, text_block
+from tests.journeys.upstream import Upstream, chat, chunk, failing, message, stream, text_block, whole
 
 from polyroute.prompts.shelf import Actor, Shelf
 from polyroute.stores.records.sqlite import SqliteRecords
@@ -248,3 +248,24 @@ async def test_nobody_manages_prompts_with_a_callers_key(provider: Upstream, tmp
         assert (await rig.post("/admin/prompts", {"name": "p", **VERSION})).status == 403
         assert (await rig.get("/admin/prompts")).status == 403
         assert (await rig.get("/admin/prompts", key=None)).status == 401
+
+
+async def test_the_receipt_names_the_prompt_and_the_upstreams_version(provider: Upstream, tmp_path: Path) -> None:
+    async with serving(provider, tmp_path) as rig:
+        said = orjson.loads(b"".join(p for p in chat("ok", model="gpt-up-2026").pieces if isinstance(p, bytes)))
+        provider.answers(whole({**said, "system_fingerprint": "fp_7"}))
+        told = await rig.post(CHAT, asked(customer="Ann"))
+        receipt = (await rig.get(f"/v1/receipts/{told.headers['x-polyroute-request-id']}")).json
+        anthropic = await rig.post(MESSAGES, ask_claude("hi", "support", polyroute={"variables": {"customer": "A"}}))
+        other = await rig.receipt(anthropic)
+        last = chunk({}, "stop", system_fingerprint="fp_8")
+        provider.answers(stream(chunk({"content": "ok"}), last, b"data: [DONE]\n\n"))
+        streamed = await rig.receipt(await rig.post(CHAT, {**asked(customer="Ann"), "stream": True}))
+    assert {name: receipt[name] for name in ("prompt", "prompt_variant", "answered_model", "fingerprint")} == {
+        "prompt": "support@2",
+        "prompt_variant": "openai",
+        "answered_model": "gpt-up-2026",
+        "fingerprint": "fp_7",
+    }
+    assert (other.prompt, other.fingerprint) == ("support@2", "fp_7")  # parsed for another door
+    assert streamed.fingerprint == "fp_8"
