@@ -21,9 +21,12 @@ _ADDRESS = re.compile(
 
 
 def scrub(message: str) -> str:
-    """`message` without keys, addresses and line breaks, at most 500 characters; empty where it is a page."""
+    """`message` without keys, addresses, line breaks and other control characters, at most 500 characters; empty where it is a page."""
     if message.lstrip()[:1] == "<":
         return ""
-    shown = _ADDRESS.sub("[address]", message[:_SEARCHED])
+    shown = message[:_SEARCHED]
+    if not shown.isprintable():
+        shown = "".join(mark if mark.isprintable() else " " for mark in shown)
+    shown = _ADDRESS.sub("[address]", shown)
     shown = " ".join(_SECRET.sub("[key]", shown).split())
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"

@@ -27,3 +27,7 @@ def test_a_provider_message_keeps_its_sense_and_loses_its_secrets(message: str, 
 
 def test_a_long_message_is_cut_at_500_characters() -> None:
     assert len(scrub("word " * 1000)) == 500
+
+
+def test_control_characters_are_spaces() -> None:
+    assert scrub("a\0b\x1b[31mc\u2028d") == "a b [31mc d"
