@@ -4,6 +4,7 @@ A class that fulfils a port *is* its configuration: its fields are the options. 
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -283,3 +284,15 @@ class Records(Protocol):
 
     def entries(self, *, after: int = 0, limit: int = 1000) -> list[AuditEntry]:
         """Of the audit log, in order."""
+
+
+class Notes(Protocol):
+    """What is kept for a while under a name. Synchronous; every method raises StoreError."""
+
+    def keep(self, space: str, name: str, body: bytes, *, now: datetime, until: datetime) -> bytes | None:
+        """Keeps `body` where nothing is kept under this name, and says None; else says what is, and changes nothing."""
+
+    def swap(self, space: str, name: str, old: bytes, new: bytes, *, until: datetime) -> bool:
+        """`new` in place of `old`; False, and nothing changed, where `old` is not what is kept."""
+
+    def drop(self, space: str, name: str) -> None: ...

@@ -12,6 +12,7 @@ from polyroute.server.endpoints import Found, Table
 from polyroute.server.errors import Mapped, map_error
 from polyroute.server.exchange import CallerLeft, Exchange, Receive, Scope, Send
 from polyroute.server.headers import encode
+from polyroute.server.idempotency import HEADER, once
 from polyroute.server.reviews import answer_held
 from polyroute.server.services import Services
 from polyroute.state.authorisation import may_ever
@@ -68,7 +69,10 @@ class App:
                 role = exchange.caller.role
                 raise errors.Forbidden(f"the role `{role}` of this key is not granted {endpoint.action}")
         exchange.variables = found.variables
-        await endpoint.handler(exchange, services)
+        if HEADER in exchange.headers and endpoint.method == "POST" and endpoint.action == "models:call":
+            await once(exchange, services, endpoint.handler)
+        else:
+            await endpoint.handler(exchange, services)
 
     async def _tell_held(self, exchange: Exchange, services: Services, found: Found, held: errors.AnswerHeld) -> None:
         try:

@@ -11,6 +11,7 @@ from polyroute.server import strict_json
 from polyroute.server.headers import Headers
 from polyroute.types.access import Caller
 
+Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -39,6 +40,7 @@ class Exchange:
         self.arrived_s = arrived_s
         self.request_id = request_id
         self.started = False
+        self.is_broken = False  # its stream ended in an error event
         self.body_read = self.method not in ("POST", "PUT", "PATCH")
         self.caller = Caller()
         self.variables: Mapping[str, str] = {}
@@ -107,6 +109,29 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": told, "more_body": True})
         await self._discard_rest()
         await self._send({"type": "http.response.body"})
+
+    @property
+    def sender(self) -> Send:
+        """What takes the parts of the answer."""
+        return self._send
+
+    def resent(self, body: bytes, send: Send) -> "Exchange":
+        """The same request with its body read already, and its answer going through `send`."""
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        scope = {name: value for name, value in self._scope.items() if name != "polyroute.write_chunk"}
+        again = Exchange(scope, receive, send, arrived_s=self.arrived_s, request_id=self.request_id)
+        again.caller, again.variables = self.caller, self.variables
+        return again
+
+    async def repeat(self, status: int, headers: Headers, body: bytes) -> None:
+        """An answer of before, headers and all."""
+        self.started = True
+        length = (b"content-length", str(len(body)).encode())
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+        await self._send({"type": "http.response.body", "body": body})
 
     async def start_events(self, media_type: str, headers: Headers) -> None:
         self.started = True

@@ -104,6 +104,7 @@ async def _stream(exchange: Exchange, services: Services, dialect: Dialect, requ
     except PolyrouteError as exc:
         # The stream broke, or the books could not be closed: an honest last event in place of the end.
         told = map_error(exc)
+        exchange.is_broken = True
         await exchange.end_events(writer.error(told.kind, told.message, told.code))
     finally:
         pulse.stop()

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from polyroute.calls import AdHoc
 from polyroute.gateway import RequestPath
-from polyroute.ports import Dialect, Ledger, Records
+from polyroute.ports import Dialect, Ledger, Notes, Records
 from polyroute.prompts.registry import Registry
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.directory import Directory
@@ -30,6 +30,7 @@ class Services(Struct, frozen=True, kw_only=True):
     dialects: Mapping[str, Dialect]
     directory: Directory  # synchronous: call it from a thread
     records: Records  # likewise
+    notes: Notes  # likewise
     reviews: Reviews  # likewise
     tell_reviewed: Callable[[Review], None]  # whoever the document names
     prompts: Registry

@@ -48,7 +48,7 @@ from polyroute.wiring.prompts import missing_prompts, registry
 from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
 from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
-from polyroute.wiring.stores import open_records, open_store
+from polyroute.wiring.stores import ClosableRecords, open_records, open_store
 
 _log = logging.getLogger(__name__)
 _RECENT = 20  # requests on the page
@@ -78,7 +78,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     latencies: Latencies
     metrics: Metrics
     started_at_s: int
-    records: Records
+    records: ClosableRecords
     digest: Digest  # of stored keys
     managed: Managed
 
@@ -173,6 +173,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         directory=directory(foundation.records, foundation.digest),
         reviews=reviews,
         tell_reviewed=notices.tell,
+        notes=foundation.records,
         records=foundation.records,
         prompts=parts.prompts,
         ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),

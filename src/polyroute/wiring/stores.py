@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from polyroute.config.document import Document
 from polyroute.errors import StoreError
-from polyroute.ports import Records
+from polyroute.ports import Notes, Records
 from polyroute.stores.records.sqlite import SqliteRecords
 from polyroute.stores.sqlite.store import SqliteStore
 from polyroute.stores.store import Store
@@ -14,7 +14,7 @@ from polyroute.stores.store import Store
 _SQLITE = "sqlite:///"
 
 
-class ClosableRecords(Records, Protocol):
+class ClosableRecords(Records, Notes, Protocol):
     def close(self) -> None: ...
 
 

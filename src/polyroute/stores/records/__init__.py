@@ -1,1 +1,1 @@
-"""Where managed records and the audit log are kept: one table each, every change and its audit entry in one commit."""
+"""Where managed records, the audit log and notes are kept; every change and its audit entry in one commit."""

@@ -77,6 +77,34 @@ class PostgresRecords:
             ).fetchall()
         return [_entry(row) for row in rows]
 
+    def keep(self, space: str, name: str, body: bytes, *, now: datetime, until: datetime) -> bytes | None:
+        """Keeps `body` where nothing is kept under this name, and says None; else says what is, and changes nothing."""
+        with self._connected() as connection, connection.transaction():
+            connection.execute("DELETE FROM notes WHERE until_us <= %s", (_micros(now),))
+            made = connection.execute(
+                "INSERT INTO notes VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING 1",
+                (space, name, _micros(until), body),
+            ).fetchone()
+            if made is not None:
+                return None
+            found = connection.execute(
+                "SELECT body FROM notes WHERE space = %s AND name = %s", (space, name)
+            ).fetchone()
+        return b"" if found is None else bytes(found[0])  # dropped in this very moment: to be asked again
+
+    def swap(self, space: str, name: str, old: bytes, new: bytes, *, until: datetime) -> bool:
+        """`new` in place of `old`; False, and nothing changed, where `old` is not what is kept."""
+        with self._connected() as connection:
+            changed = connection.execute(
+                "UPDATE notes SET body = %s, until_us = %s WHERE space = %s AND name = %s AND body = %s RETURNING 1",
+                (new, _micros(until), space, name, old),
+            ).fetchone()
+        return changed is not None
+
+    def drop(self, space: str, name: str) -> None:
+        with self._connected() as connection:
+            connection.execute("DELETE FROM notes WHERE space = %s AND name = %s", (space, name))
+
     @contextmanager
     def _connected(self) -> Iterator[Patient]:
         with self._lock:
@@ -114,7 +142,7 @@ def _apply(connection: Patient, change: Change, at: datetime) -> None:
         "INSERT INTO records (kind, id, tenant, version, updated_us, body) VALUES (%s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (kind, id) DO UPDATE SET tenant = excluded.tenant, version = excluded.version,"
         " updated_us = excluded.updated_us, body = excluded.body",
-        (*where, change.tenant, version + 1, (at - _EPOCH) // _MICROSECOND, change.body),
+        (*where, change.tenant, version + 1, _micros(at), change.body),
     )
 
 
@@ -133,3 +161,7 @@ def _record(row: tuple[Kind, str, str, bytes, int, int]) -> Record:
 def _entry(row: tuple[int, bytes, bytes]) -> AuditEntry:
     seq, body, hash_ = row
     return AuditEntry(seq=seq, body=body, hash=hash_)
+
+
+def _micros(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND

@@ -84,6 +84,38 @@ class SqliteRecords:
             ).fetchall()
         return [_entry(row) for row in rows]
 
+    def keep(self, space: str, name: str, body: bytes, *, now: datetime, until: datetime) -> bytes | None:
+        """Keeps `body` where nothing is kept under this name, and says None; else says what is, and changes nothing."""
+        with self._told():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.execute("DELETE FROM notes WHERE until_us <= ?", (_micros(now),))
+                found = self._connection.execute(
+                    "SELECT body FROM notes WHERE space = ? AND name = ?", (space, name)
+                ).fetchone()
+                if found is None:
+                    self._connection.execute(
+                        "INSERT INTO notes VALUES (?, ?, ?, ?)", (space, name, _micros(until), body)
+                    )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                roll_back(self._connection)
+                raise
+        return None if found is None else bytes(found[0])
+
+    def swap(self, space: str, name: str, old: bytes, new: bytes, *, until: datetime) -> bool:
+        """`new` in place of `old`; False, and nothing changed, where `old` is not what is kept."""
+        with self._told():
+            changed = self._connection.execute(
+                "UPDATE notes SET body = ?, until_us = ? WHERE space = ? AND name = ? AND body = ?",
+                (new, _micros(until), space, name, old),
+            )
+            return changed.rowcount == 1
+
+    def drop(self, space: str, name: str) -> None:
+        with self._told():
+            self._connection.execute("DELETE FROM notes WHERE space = ? AND name = ?", (space, name))
+
     def _apply(self, change: Change, at: datetime) -> None:
         found = self._connection.execute(
             "SELECT version FROM records WHERE kind = ? AND id = ?", (change.kind, change.id)
