@@ -10,6 +10,10 @@ from polyroute.dialects.gemini.names import Block
 from polyroute.types.content import Part, Text
 
 
+def is_grounded(candidate: Block) -> bool:
+    return "groundingMetadata" in candidate or "citationMetadata" in candidate
+
+
 def read_citations(candidate: Block, text: str) -> tuple[Block, ...]:
     """The sources of `text`, all that the candidate says; places count characters of it."""
     grounding = candidate.get("groundingMetadata")

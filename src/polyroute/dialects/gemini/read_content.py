@@ -44,6 +44,8 @@ def read_parts(content: Block, at: str, calls: CallIds) -> list[Part]:
 
 def read_part(value: object, at: str, calls: CallIds) -> Part:
     raw = mapping(value, at)
+    if len(raw) == 1 and type(said := raw.get("text")) is str:  # by far the commonest form
+        return Text(text=said)
     part = camel(raw)
     signature = part.get("thoughtSignature")
     signed = None if signature is None else text(signature, f"{at}.thoughtSignature")

@@ -5,7 +5,7 @@
 
 from polyroute.dialects.gemini.answers import block_reason, is_blocked, objects_in, parts_of, says_nothing, text_in
 from polyroute.dialects.gemini.calls import CallIds
-from polyroute.dialects.gemini.citations import read_citations
+from polyroute.dialects.gemini.citations import is_grounded, read_citations
 from polyroute.dialects.gemini.events import read_event, read_rest
 from polyroute.dialects.gemini.logprobs import read_logprobs
 from polyroute.dialects.gemini.names import Block
@@ -111,7 +111,7 @@ class _Choice:
             if not says_nothing(part):
                 self._read_part(part, logprobs, chunks)
                 logprobs = None
-        if citations := read_citations(candidate, "".join(self._texts)):
+        if is_grounded(candidate) and (citations := read_citations(candidate, "".join(self._texts))):
             cited = self._number(Text) if self._text_part is None else self._text_part
             chunks.append(PartAdded(content=Text(text="", citations=citations), part=cited, choice=self._index))
         word = stop_word(candidate.get("finishReason"))
