@@ -109,7 +109,7 @@ def _written(part: Part, text_kind: str, dropped: set[str]) -> list[Item]:
             return [_text(part.text, text_kind)]
         case Image():
             # "auto" is the default, and some servers want it said.
-            return [{"type": "input_image", "image_url": _address(part.media), "detail": part.detail or "auto"}]
+            return [{"type": "input_image", **_media(part.media, "image_url"), "detail": part.detail or "auto"}]
         case Document():
             return _document(part, text_kind, dropped)
         case Refusal() if text_kind == _TEXT_OUT:
@@ -131,14 +131,15 @@ def _document(part: Document, text_kind: str, dropped: set[str]) -> list[Item]:
         dropped.add("citations")
     written = [_text(part.context, text_kind)] if part.context else []
     media = part.media
-    if isinstance(media, Link):
-        return [*written, {"type": "input_file", "file_url": media.url}]
-    if isinstance(media, Inline) and media.media_type.startswith("text/"):
-        shown = _decoded(media.data)
+    if isinstance(media, Inline):
+        shown = _decoded(media.data) if media.media_type.startswith("text/") else None
         if shown is not None:  # files are PDFs to most servers; text is text to all
             return [*written, _text(f"{part.title}\n\n{shown}" if part.title else shown, text_kind)]
-    name = part.title or "document.pdf"
-    return [*written, {"type": "input_file", "filename": name, "file_data": _address(media)}]
+        return [
+            *written,
+            {"type": "input_file", "filename": part.title or "document.pdf", **_media(media, "file_data")},
+        ]
+    return [*written, {"type": "input_file", **_media(media, "file_url")}]
 
 
 def _decoded(data: str) -> str | None:
@@ -148,14 +149,15 @@ def _decoded(data: str) -> str | None:
         return None
 
 
-def _address(media: Inline | Link | FileRef) -> str:
+def _media(media: Inline | Link | FileRef, field: str) -> Item:
+    """Bytes or an address in `field`, a stored file by its id."""
     match media:
         case Inline():
-            return f"data:{media.media_type};base64,{media.data}"
+            return {field: f"data:{media.media_type};base64,{media.data}"}
         case Link():
-            return media.url
+            return {field: media.url}
         case FileRef():
-            return media.file_id
+            return {"file_id": media.file_id}
 
 
 def _drop_mark(part: Part, dropped: set[str]) -> None:
