@@ -1,9 +1,9 @@
 """`Idempotency-Key`: the same request sent twice is answered once, and paid once (draft-ietf-httpapi-idempotency-key).
 
-Per tenant and key, for a day: another body under the same key is refused; while the first is under way a second is told
-so; afterwards it gets the very same answer. Where the caller leaves, the work goes on, since the caller will come back
-for it. Where this process dies, nobody can say what the first one cost, and a second is told that instead of being paid
-for silently. An error is no answer: it frees the key.
+Per tenant and key, for a day: another body under the same key is refused; a second request while the first is under way
+waits for it, in whichever process that is, and gets the very same answer. Where the caller leaves, the work goes on,
+since the caller will come back for it. A failure that cost nothing frees the key. Where one did cost something, or this
+process died and nobody can say, a second request is told so instead of being paid for silently.
 """
 
 import asyncio
@@ -18,12 +18,16 @@ from polyroute.server.endpoints import Handler
 from polyroute.server.exchange import Exchange, Message, Send
 from polyroute.server.services import Services
 from polyroute.types.access import Caller
+from polyroute.types.money import format_usd
 
 HEADER = "idempotency-key"
 KEPT_FOR = timedelta(hours=24)
+_ENDS_WITHOUT_ANSWER = ("failed", "cancelled", "recovered")
 _NEVER_BEGAN = timedelta(seconds=30)  # after which a request without a trace in the books is not coming any more
 _MAX_KEY = 255
 _MAX_ANSWER_BYTES = 8_000_000  # what is longer is not kept: a second request is told so
+_LONGEST_WAIT_S = 120.0
+_FIRST_LOOK_S, _LONGEST_LOOK_S = 0.02, 0.5
 _OWN_HEADERS = (b"content-length", b"transfer-encoding", b"connection")
 
 _under_way: set[asyncio.Task[None]] = set()  # a loop keeps no task alive by itself
@@ -38,6 +42,7 @@ class Kept(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: int = 0  # 0: not answered yet
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None  # None beside a status: too long to keep
+    failed: bool = False  # and cost something
 
 
 async def once(exchange: Exchange, services: Services, handler: Handler) -> None:
@@ -51,10 +56,16 @@ async def once(exchange: Exchange, services: Services, handler: Handler) -> None
         request_id=exchange.request_id,
         begun_at=services.utc_now(),
     )
-    found = await asyncio.to_thread(place.begin, fresh)
-    if found is not None:
-        await _again(exchange, services, place, fresh, found, handler, body)
-        return
+    look_s, left_s = _FIRST_LOOK_S, _LONGEST_WAIT_S
+    while (found := await asyncio.to_thread(place.begin, fresh)) is not None:
+        if not await _is_under_way(services, place, fresh, found):
+            await _tell(exchange, found)
+            return
+        if left_s <= 0:
+            raise Conflict(f"request {found.request_id} with this idempotency key is under way: try again later")
+        await asyncio.sleep(look_s)
+        left_s -= look_s
+        look_s = min(look_s * 1.5, _LONGEST_LOOK_S)
     await _first(exchange, services, place, fresh, handler, body)
 
 
@@ -78,6 +89,11 @@ class _Place:
     def free(self) -> None:
         self._services.notes.drop(self._space, self._key)
 
+    def free_if(self, old: Kept) -> None:
+        """Where it is still what is kept."""
+        now = self._services.utc_now()
+        self._services.notes.swap(self._space, self._key, json.encode(old), b"", until=now)
+
 
 async def _first(
     exchange: Exchange, services: Services, place: _Place, fresh: Kept, handler: Handler, body: bytes
@@ -97,10 +113,10 @@ async def _work(
         await handler(taped, services)
     except BaseException:
         exchange.started = taped.started
-        await asyncio.to_thread(place.free)
+        await _give_up(services, place, fresh)
         raise
     if taped.is_broken:
-        await asyncio.to_thread(place.free)
+        await _give_up(services, place, fresh)
         return
     answered = replace(
         fresh,
@@ -117,9 +133,16 @@ def _ended(work: asyncio.Task[None]) -> None:
         work.exception()  # told to the caller where one is there still; nobody else asks for it
 
 
-async def _again(
-    exchange: Exchange, services: Services, place: _Place, fresh: Kept, found: Kept, handler: Handler, body: bytes
-) -> None:
+async def _give_up(services: Services, place: _Place, fresh: Kept) -> None:
+    receipt = await services.ledger.receipt(fresh.request_id)
+    if receipt is None or not receipt.cost_usd:
+        await asyncio.to_thread(place.free)
+    else:
+        await asyncio.to_thread(place.replace, fresh, replace(fresh, failed=True))
+
+
+async def _is_under_way(services: Services, place: _Place, fresh: Kept, found: Kept) -> bool:
+    """Raises InvalidRequest where it is another request, Conflict where there will be no answer."""
     if found.fingerprint != fresh.fingerprint:
         raise InvalidRequest(
             f"the idempotency key was used for another request ({found.request_id}): take a new one",
@@ -127,23 +150,24 @@ async def _again(
             code="idempotency_key_reused",
         )
     if found.status:
-        if found.body is None:
-            raise Conflict(f"request {found.request_id} was answered, and its answer was too long to be kept")
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in found.headers]
-        await exchange.repeat(found.status, [*headers, (b"x-polyroute-replayed", b"true")], found.body)
-        return
+        return False
     receipt = await services.ledger.receipt(found.request_id)
+    if found.failed or (receipt is not None and receipt.state in _ENDS_WITHOUT_ANSWER):
+        cost = "an unknown amount" if receipt is None else f"up to {format_usd(receipt.cost_usd)} USD"
+        raise Conflict(
+            f"request {found.request_id} with this idempotency key brought no answer and may have cost {cost}:"
+            " its receipt says what is known; take a new key to pay for another answer"
+        )
     if receipt is None and fresh.begun_at - found.begun_at > _NEVER_BEGAN:
-        if await asyncio.to_thread(place.replace, found, fresh):  # it called nobody: this one takes its place
-            await _first(exchange, services, place, fresh, handler, body)
-            return
-        raise Conflict("another request with this idempotency key has just begun: try again in a moment")
-    if receipt is None or receipt.state == "open":
-        raise Conflict(f"request {found.request_id} with this idempotency key is under way: try again in a moment")
-    raise Conflict(
-        f"request {found.request_id} with this idempotency key was cut off ({receipt.state}) and may have cost up to"
-        f" {receipt.cost_usd} USD: its receipt says what is known; take a new key to pay for another answer"
-    )
+        await asyncio.to_thread(place.free_if, found)  # its process died before it called anybody
+    return True
+
+
+async def _tell(exchange: Exchange, found: Kept) -> None:
+    if found.body is None:
+        raise Conflict(f"request {found.request_id} was answered, and its answer was too long to be kept")
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in found.headers]
+    await exchange.repeat(found.status, [*headers, (b"x-polyroute-replayed", b"true")], found.body)
 
 
 def fingerprint(method: str, path: str, caller: Caller, body: bytes) -> str:
