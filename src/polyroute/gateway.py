@@ -91,6 +91,11 @@ class RequestPath:
         except ProviderError:
             return None
 
+    def estimate_tokens(self, request: Request) -> int:
+        """Input tokens, most likely, with what the route puts to the request."""
+        request, wording = self._word(request, self._parts.routes.find(request.model))
+        return tokens.measure(request).plus(wording.added if wording is not None else tokens.NOTHING).estimate
+
     def call_model_for(self, caller: Caller) -> CallModel:
         """The port for a stage that needs a model's answer: a request of its own, on `caller`'s limits and budgets.
 

@@ -17,6 +17,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     estimated_cost_per_1k: Decimal | None  # US dollars per 1,000 input tokens of the first model
     estimated_cost_usd: Decimal | None
     route: str
+    prompt: str | None  # name@version
     strategy: str
     task: str | None
     classifier: str
@@ -40,6 +41,7 @@ def preview(prepared: Prepared) -> Preview:
         estimated_cost_per_1k=first.usd_per_1k if first else None,
         estimated_cost_usd=first.expected_usd if first else None,
         route=draft.route,
+        prompt=draft.prompt,
         strategy=plan.strategy,
         task=seen.task,
         classifier=seen.classifier,

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from polyroute.prompts.compiled import compile_version
+from polyroute.prompts.variables import take_variables
 from polyroute.stages.execution.wording import Form, Wording
 from polyroute.testing.providers import a_deployment
 from polyroute.types.cards import Deployment, ModelCard
@@ -108,3 +109,50 @@ def test_the_form_of_answers_is_asked_for_natively_where_it_can_be(name: str, pl
 @pytest.mark.parametrize("name", ["bedrock", "plain"])
 def test_elsewhere_it_is_asked_for_in_words(name: str) -> None:
     assert "fits the following JSON Schema" in orjson.dumps(_sent(name, form=FORM)).decode()
+
+
+_TEXT: dict[str, dict[str, object]] = {
+    "openai_chat": {"model": "m", "messages": [{"role": "user", "content": "x"}]},
+    "openai_completions": {"model": "m", "prompt": "x"},
+    "openai_responses": {"model": "m", "input": "x"},
+    "anthropic_messages": {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]},
+    "gemini": {"model": "m", "stream": False, "contents": [{"role": "user", "parts": [{"text": "x"}]}]},
+    "bedrock_converse": {"model": "m", "stream": False, "messages": [{"role": "user", "content": [{"text": "x"}]}]},
+}
+_OWN = {"polyroute": {"variables": {"customer": "Ann"}}}
+_MARKED = {"variables": '{"customer": "Ann"}', "job": "7"}
+
+
+@pytest.mark.parametrize(
+    ("door", "said"),
+    [
+        *((door, _OWN) for door in _TEXT),
+        *((door, {"metadata": _MARKED}) for door in ("openai_chat", "openai_responses", "anthropic_messages")),
+        ("bedrock_converse", {"requestMetadata": _MARKED}),
+    ],
+)
+def test_every_door_takes_variables_and_no_upstream_reads_them(door: str, said: dict[str, object]) -> None:
+    request = DIALECTS[door].parse_request({**_TEXT[door], **said}, {})
+    brought = take_variables(request, has_prompt=True)
+    assert brought.variables == {"customer": "Ann"}
+    wording = Wording(dialects=DIALECTS, prompt=compile_version("p", 1, SUPPORT), texts={"customer": "Bob"})
+    for target in TARGETS.values():
+        worded = wording.put_to(brought.request, target)
+        body = DIALECTS[target.dialect].render_request(worded, target, max_output_tokens=None).body
+        assert b"Bob" in body
+        assert b"Ann" not in body
+        assert b"polyroute" not in body
+
+
+@pytest.mark.parametrize("door", _TEXT)
+def test_an_own_body_keeps_every_field_that_is_none_of_the_prompts(door: str) -> None:
+    request = DIALECTS[door].parse_request({**_TEXT[door], "unheard_of": [1, {"a": 2}]}, {})
+    target = next((t for t in TARGETS.values() if t.dialect == door), None)
+    if target is None or request.wire is None:
+        return
+    wording = Wording(dialects=DIALECTS, prompt=compile_version("p", 1, SUPPORT), texts={"customer": "Bob"})
+    body = orjson.loads(
+        DIALECTS[door].render_request(wording.put_to(request, target), target, max_output_tokens=None).body
+    )
+    assert body["unheard_of"] == [1, {"a": 2}]
+    assert request.wire.body == {**_TEXT[door], "unheard_of": [1, {"a": 2}]}

@@ -18,6 +18,7 @@ from polyroute.types.request import Request
 
 OWN_FIELD = "polyroute"  # of a body: what is said to the gateway, not to a model
 _FIELD = "variables"
+_MARKED = ("metadata", "requestMetadata")  # what bodies call a request's metadata; the latter is Bedrock's
 _WORDS = {
     "string": "text",
     "integer": "a whole number",
@@ -147,13 +148,12 @@ def _without(request: Request, *, drops_marked: bool) -> Request:
     wire = request.wire
     if wire is not None:
         body = {name: value for name, value in wire.body.items() if name != OWN_FIELD}
-        marks = body.get("metadata")
-        if drops_marked and isinstance(marks, dict):
-            left = {name: value for name, value in marks.items() if name != _FIELD}
-            if left:
-                body["metadata"] = left
-            else:
-                del body["metadata"]
+        for at in _MARKED if drops_marked else ():
+            marks = body.get(at)
+            if isinstance(marks, dict) and _FIELD in marks:
+                body[at] = {name: value for name, value in marks.items() if name != _FIELD}
+                if not body[at]:
+                    del body[at]
         wire = replace(wire, body=body)
     metadata, extensions = request.metadata, request.extensions
     return replace(

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 
-from polyroute.catalog import tokens
 from polyroute.dialects.gemini.count import parse_count_request, render_count
 from polyroute.errors import UnknownModel, UnknownObject
 from polyroute.server.endpoints import Endpoint
@@ -106,7 +105,7 @@ async def _count(exchange: Exchange, services: Services, name: str) -> None:
     counted = await services.path.count_tokens(request, exchange.caller)
     headers = [(b"x-polyroute-request-id", exchange.request_id.encode())]
     if counted is None:
-        counted = tokens.estimate(request)
+        counted = services.path.estimate_tokens(request)
         headers.append((b"x-polyroute-estimated", b"true"))
     await exchange.reply(200, render_count(counted), headers)
 

@@ -5,7 +5,6 @@ import asyncio
 import orjson
 from msgspec.structs import replace
 
-from polyroute.catalog import tokens
 from polyroute.errors import UnknownModel, UnknownObject
 from polyroute.preview import preview
 from polyroute.server import gemini
@@ -69,7 +68,7 @@ async def count_tokens(exchange: Exchange, services: Services) -> None:
     counted = await services.path.count_tokens(request, exchange.caller)
     headers = [(b"x-polyroute-request-id", exchange.request_id.encode())]
     if counted is None:
-        counted = tokens.estimate(request)
+        counted = services.path.estimate_tokens(request)
         headers.append((b"x-polyroute-estimated", b"true"))
     await exchange.reply(200, orjson.dumps({"input_tokens": counted}), headers)
 
