@@ -328,7 +328,7 @@ def adds_up(usage: Usage | None, recorded: dict[str, Any] | None) -> bool:
     if recorded is None or "promptTokenCount" not in recorded:
         return usage is None
     assert usage is not None
-    return (
+    return bool(
         usage.total_tokens == recorded["totalTokenCount"]
         and usage.cached_input_tokens == recorded.get("cachedContentTokenCount", 0)
         and usage.reasoning_tokens == recorded.get("thoughtsTokenCount", 0)

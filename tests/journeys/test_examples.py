@@ -101,6 +101,12 @@ def test_awss_sdk_is_answered_whole_and_streamed(examples: Path) -> None:
     assert counted.endswith("model: small")
 
 
+def test_googles_sdk_is_answered_whole_and_streamed(examples: Path) -> None:
+    whole, counted, streamed = run(str(examples / "gemini_sdk.py")).splitlines()
+    assert whole == streamed == "This is a simulated answer of small. No model was called."
+    assert counted.endswith("model: small")
+
+
 def test_every_document_among_the_examples_checks(examples: Path) -> None:
     for document in examples.glob("*.yaml"):
         run("-m", "polyroute", "check", "-c", str(document))

@@ -151,7 +151,7 @@ def test_a_preface_is_laid_into_the_callers_own_body() -> None:
 
 
 def test_parallel_results_stand_in_one_turn_and_name_their_functions() -> None:
-    calls = [
+    calls: list[Any] = [
         {"id": i, "type": "function", "function": {"name": n, "arguments": "{}"}} for i, n in (("1", "a"), ("2", "b"))
     ]
     request = chat(
