@@ -303,7 +303,8 @@ def told(parts: list[Part]) -> Any:
         "".join(part.text for part in parts if isinstance(part, Refusal)),
         "".join(part.text for part in parts if isinstance(part, Thinking)),
         [(part.id, part.name, part.arguments or "{}") for part in parts if isinstance(part, ToolCall)],
-        [(part.kind, part.raw["id"]) for part in parts if isinstance(part, Opaque)],  # some are sealed anew each time
+        # Tools that run side by side end in any order, and some are sealed anew each time they are told.
+        sorted((part.kind, str(part.raw["id"])) for part in parts if isinstance(part, Opaque)),
         sum(len(part.citations) for part in parts if isinstance(part, Text)),
     )
 
