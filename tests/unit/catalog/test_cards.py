@@ -15,7 +15,7 @@ from genai_prices.data import providers
 
 from polyroute.catalog.cards import Catalogue
 from polyroute.catalog.facts import Facts, read_facts
-from polyroute.catalog.pricing import is_free, price_at
+from polyroute.catalog.pricing import is_by_unit, is_free, price_at
 from polyroute.errors import ConfigError
 from polyroute.types.cards import ModelCard, Rates
 
@@ -115,8 +115,37 @@ def test_free_is_what_its_provider_calls_free() -> None:
     assert is_free(price)
 
 
-def test_a_model_billed_otherwise_than_by_token_has_no_price() -> None:
-    assert known("openai", "whisper-1").prices == ()
+def test_a_model_billed_otherwise_than_by_token_is_priced_so_by_its_maker_and_by_nobody_else() -> None:
+    assert rates("openai", "whisper-1").audio_minute == Decimal("0.006")
+    assert rates("openai", "tts-1-hd").million_characters == Decimal(30)
+    assert rates("openai", "dall-e-3").images["hd/1024x1024"] == Decimal("0.08")
+    assert rates("cohere", "rerank-v3.5").search == Decimal("0.002")
+    assert known("azure", "whisper-1").prices == ()
+
+
+@pytest.mark.parametrize(
+    ("family", "model", "operations"),
+    [
+        ("openai", "gpt-4o-mini", {"chat"}),
+        ("openai", "text-embedding-3-small", {"embeddings"}),
+        ("openai", "gpt-4o-transcribe", {"transcription"}),
+        ("openai", "tts-1", {"speech"}),
+        ("openai", "gpt-image-1", {"image"}),
+        ("openai", "omni-moderation-latest", {"moderation"}),
+        ("mistral", "voxtral-mini-latest", {"chat", "transcription"}),
+        (None, "bge-reranker-v2-m3", {"rerank"}),
+    ],
+)
+def test_what_a_model_may_be_asked_for_goes_with_its_weights(
+    family: str | None, model: str, operations: set[str]
+) -> None:
+    assert known(family, model).operations == operations
+
+
+def test_moderation_is_free_by_its_makers_word() -> None:
+    price = price_at(known("openai", "omni-moderation-latest"), DAY)
+    assert price is not None
+    assert is_free(price)
 
 
 def test_one_hour_cache_writes_cost_more_than_short_ones() -> None:
@@ -167,7 +196,8 @@ def test_prices_are_in_order_finite_and_not_negative() -> None:
             above = [tier.above_input_tokens for tier in price.tiers]
             assert above == sorted(set(above)), card.id
             for found in (price.rates, *(tier.rates for tier in price.tiers)):
-                given = [getattr(found, name) for name in Rates.__struct_fields__]
+                given = [getattr(found, name) for name in Rates.__struct_fields__ if name != "images"]
+                given += found.images.values()
                 assert all(rate is None or (rate.is_finite() and rate >= 0) for rate in given), card.id
                 assert all(rate is None or len(rate.as_tuple().digits) <= 9 for rate in given), card.id
 
@@ -187,7 +217,7 @@ def test_prices_agree_with_their_source() -> None:
             price = price_at(CATALOGUE.card(provider.id, model.id) or ModelCard(id=""), noon.date())
             expected = None if theirs is None else theirs.get_prices(noon).__dict__.get("input_mtok")
             if expected is None:
-                assert price is None or is_free(price), model.id
+                assert price is None or is_free(price) or is_by_unit(price), model.id
                 continue
             assert price is not None, model.id
             base = expected.base if isinstance(expected, source.TieredPrices) else expected

@@ -73,10 +73,10 @@ def counted(needs: Needs, candidate: Candidate, max_output_tokens: int | None, s
     if needs.units is not None:
         seen_output_tokens = max(seen_output_tokens, _unseen_tokens(needs.operation, needs.units))
     cap = max_output_tokens or needs.output_tokens or candidate.deployment.card.max_output_tokens
+    reads = candidate.input_tokens
     return Usage(
-        input_tokens=min(needs.input_tokens, candidate.input_bound_tokens),
+        input_tokens=min(needs.input_tokens if reads is None else reads, candidate.input_bound_tokens),
         output_tokens=seen_output_tokens if cap is None else min(seen_output_tokens, cap * needs.choices),
-        units=needs.units,
         estimated=True,
     )
 
