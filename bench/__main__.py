@@ -21,6 +21,7 @@ from bench.processes import BenchError, machine
 from bench.report import Circumstances, Section, put_section, render
 from bench.size import size
 from bench.soak import soak
+from bench.tokens import tokens
 from bench.variants import HERE
 
 RESULTS = HERE / "RESULTS.md"
@@ -35,6 +36,7 @@ def main() -> int:
         "stream": lambda: stream(rounds=options.rounds, seconds=options.seconds),
         "size": size,
         "pieces": pieces,
+        "tokens": tokens,
         "soak": lambda: soak(minutes=options.minutes, mix=options.mix),
     }
     chosen = [name for name in parts if name != "soak"] if options.part == "all" else [options.part]
@@ -86,7 +88,9 @@ def _leave(*_: object) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("part", nargs="?", default="all", choices=("all", "path", "stream", "size", "pieces", "soak"))
+    parser.add_argument(
+        "part", nargs="?", default="all", choices=("all", "path", "stream", "size", "pieces", "tokens", "soak")
+    )
     parser.add_argument("mix", nargs="?", default="mixed", choices=tuple(MIXES), help="what is asked (soak)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all variants (path, stream); default 3")
     parser.add_argument("--seconds", type=int, default=4, help="length of one pass (path, stream); default 4")

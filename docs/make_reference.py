@@ -21,6 +21,7 @@ import typer.main
 
 from polyroute import errors, ports
 from polyroute.catalog.cards import Catalogue
+from polyroute.catalog.counting import Weights, families
 from polyroute.cli import main as cli
 from polyroute.config import document
 from polyroute.config.durations import Duration
@@ -283,11 +284,39 @@ def dialects_page() -> str:
     return page
 
 
+def counting_page() -> str:
+    lines = [
+        _HEAD,
+        "# Counting input tokens\n",
+        "Without a tokenizer and without a network. A text's tokens are estimated from its bytes; what a family of",
+        "models wraps around them was fitted to recorded usage on one half of the recorded scenarios, and the errors",
+        "below are those of the other half: shares of what the provider billed. A provider's own count replaces the",
+        "estimate as soon as it is known, and what is held for a request is a bound, not this estimate.",
+        "`python -m bench.fit_tokens` writes these figures, `python -m bench tokens` measures them.\n",
+        "| family | models | fitted on | tried on | middle error | half within | nine tenths within |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for family in families():
+        models = ", ".join(f"`{name}`" for name in family.models)
+        found = family.found
+        errors = (found.bias, found.median, found.p90) if found else ()
+        said = [f"{100 * share:.0f} %" for share in errors] or ["-"] * 3
+        tried = found.n if found else 0
+        lines.append(f"| {family.name} | {models} | {family.fitted_on} | {tried} | {' | '.join(said)} |")
+    lines += ["\n## Weights\n", "Tokens for one of each; text and schemas per token that the estimate makes of them.\n"]
+    names = Weights.__struct_fields__
+    lines += [f"| family | {' | '.join(names)} |", f"| --- |{' --- |' * len(names)}"]
+    for family in families():
+        lines.append(f"| {family.name} | {' | '.join(f'{getattr(family.weights, name):g}' for name in names)} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "ports.md": ports_page,
     "settings.md": settings_page,
     "quirks.md": quirks_page,
+    "counting.md": counting_page,
     "http.md": http_page,
     "cli.md": cli_page,
     "dialects.md": dialects_page,

@@ -92,9 +92,11 @@ class RequestPath:
             return None
 
     def estimate_tokens(self, request: Request) -> int:
-        """Input tokens, most likely, with what the route puts to the request."""
-        request, wording = self._word(request, self._parts.routes.find(request.model))
-        return tokens.measure(request).plus(wording.added if wording is not None else tokens.NOTHING).estimate
+        """Input tokens, most likely, as the route's first model counts them; with what the route puts to the request."""
+        route = self._parts.routes.find(request.model)
+        request, wording = self._word(request, route)
+        size = tokens.measure(request).plus(wording.added if wording is not None else tokens.NOTHING)
+        return size.estimate_for(route.deployments[0].upstream_model) if route.deployments else size.estimate
 
     def call_model_for(self, caller: Caller) -> CallModel:
         """The port for a stage that needs a model's answer: a request of its own, on `caller`'s limits and budgets.

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from polyroute.catalog.facts import Facts
+from polyroute.catalog.names import own_name
 from polyroute.catalog.pricing import FREE
 from polyroute.catalog.quirks import QuirkRow, quirks_in
 from polyroute.types.cards import ModelCard, Price, Rates, Tier
@@ -37,11 +38,6 @@ _FAMILIES = {
     "vertex": "google",
     "xai": "x-ai",
 }
-
-# Makers that Bedrock puts before a model's own name: "eu.anthropic.claude-...".
-_MAKERS = frozenset(
-    ("ai21", "amazon", "anthropic", "cohere", "deepseek", "google", "meta", "mistral", "openai", "qwen", "writer")
-)
 
 # Words that follow a family's name without making another model of it.
 _VARIANTS = frozenset(
@@ -206,7 +202,7 @@ class Catalogue:
     def quirks_of(self, family: str | None, upstream_model: str, base_url: str | None = None) -> frozenset[str]:
         """Where the provider `family`, or what stands at an address, departs from OpenAI's form for this model."""
         family = family and _FAMILIES.get(family, family)
-        name = _own_name(upstream_model.lower().removeprefix("models/"))
+        name = own_name(upstream_model.lower().removeprefix("models/"))
         return quirks_in(self.quirk_rows, family, base_url, name)
 
     @property
@@ -297,7 +293,7 @@ class Catalogue:
 
     def _described(self, name: str) -> tuple[_Group, _Row] | None:
         """The family's facts: the longest listed name that `name` follows only by a date or a variant."""
-        stem = _own_name(name)
+        stem = own_name(name)
         while stem not in self._rows:
             cut = max(stem.rfind(mark) for mark in "-@:")
             tail = stem[cut + 1 :]
@@ -305,16 +301,6 @@ class Catalogue:
                 return None
             stem = stem[:cut]
         return self._rows[stem]
-
-
-def _own_name(name: str) -> str:
-    """Without those who pass the model on: "accounts/x/models/llama" and "eu.meta.llama" are both "llama"."""
-    name = name.rpartition("/")[2]
-    head, dot, rest = name.partition(".")
-    while dot and (head in _MAKERS or ("." in rest and rest.partition(".")[0] in _MAKERS)):
-        name = rest
-        head, dot, rest = name.partition(".")
-    return name
 
 
 def _is_snapshot(tail: str) -> bool:

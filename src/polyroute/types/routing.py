@@ -69,6 +69,7 @@ class Candidate(Struct, frozen=True, kw_only=True):
     """A deployment that can serve the request, with estimates. Money is None where the price is unknown."""
 
     deployment: Deployment
+    input_tokens: int | None = None  # as the model's family counts, most likely; None: as anybody's
     input_bound_tokens: int = 0  # no tokenizer counts more
     output_bound_tokens: int = 0  # of each answer, once sent with that cap
     usd_per_1k: Decimal | None = None  # input tokens, in thousands

@@ -2,20 +2,17 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.recordings import counted
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Struct
+from msgspec.structs import replace
 
 from polyroute.catalog import tokens
-from polyroute.dialects.anthropic_messages import AnthropicMessages
-from polyroute.dialects.openai_chat import OpenAIChat
-from polyroute.errors import PolyrouteError
-from polyroute.ports import Dialect
+from polyroute.catalog.counting import family_of
 from polyroute.types.cards import ModelCard
 from polyroute.types.content import (
     Audio,
@@ -32,7 +29,7 @@ from polyroute.types.content import (
     ToolCall,
     ToolResult,
 )
-from polyroute.types.request import OutputFormat, ProviderTool, Request, Tool, ask
+from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, Wire, ask
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
 needs_routing = pytest.mark.skipif(not (SHARED / "routing").exists(), reason="the shared routing data is not here")
@@ -150,77 +147,55 @@ def test_the_estimate_is_near_cl100k_on_real_prompts() -> None:
     assert errors[-len(errors) // 20] < 0.13
 
 
-class Recording(Struct, frozen=True, kw_only=True):
-    id: str
-    provider: str
-    tags: frozenset[str]
-    request: Request
-    billed: int  # input tokens of every class, as the provider counted
-
-
-def recordings() -> Iterator[Recording]:
-    """Answered chat and messages calls whose usage was recorded."""
-    doors: dict[str, Dialect] = {
-        "openai.chat": OpenAIChat(),
-        "anthropic.messages": AnthropicMessages(),
-        "anthropic.count_tokens": AnthropicMessages(),
-    }
-    for case in rows(SHARED / "conformance" / "cases.jsonl.gz"):
-        door, body = doors.get(case["api"]), case.get("request_body")
-        if door is None or case["status"] != 200 or not isinstance(body, dict):
-            continue
-        billed = sum(
-            usage.get(name) or 0
-            for usage in usages(case)
-            for name in ("prompt_tokens", "input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-        )
-        if case["api"] == "anthropic.count_tokens":
-            body = {"max_tokens": 1, **body}
-        try:
-            request = door.parse_request({"model": case["model"], **body}, case["request_headers"])
-        except PolyrouteError:
-            continue  # refused at the door, so never billed
-        if billed:
-            yield Recording(
-                id=case["id"],
-                provider=case["provider"],
-                tags=frozenset(case["tags"]),
-                request=request,
-                billed=billed,
-            )
-
-
-def usages(case: dict[str, Any]) -> list[dict[str, int]]:
-    """The one usage object that tells the input: of the body, or of the event that carries it."""
-    body = case.get("response_body")
-    if isinstance(body, dict):
-        found = body.get("usage") or body
-        return [found] if isinstance(found, dict) else []
-    lines = "".join(case.get("sse_events") or ()).splitlines()
-    events = [json.loads(line[5:]) for line in lines if line.startswith("data: {")]
-    first = [event["message"]["usage"] for event in events if event.get("type") == "message_start"]
-    last = [event["usage"] for event in events if "choices" in event and event.get("usage")]
-    return (first or last)[-1:]
-
-
 @needs_recordings
 def test_no_provider_billed_more_than_the_bound() -> None:
-    seen = 0
-    for recording in recordings():
-        seen += 1
-        assert recording.billed <= tokens.upper_bound(recording.request), recording.id
-    assert seen > 700
+    over = [one.id for one in counted() if one.billed > one.size.upper_bound()]
+    assert over == []
+    assert sum(1 for _ in counted()) > 1_200
 
 
 @needs_recordings
 def test_plain_chats_are_estimated_within_reason() -> None:
     """Recorded prompts are short, so that what providers add weighs most; the middle one is the claim."""
-    errors = sorted(
-        tokens.estimate(recording.request) / recording.billed - 1
-        for recording in recordings()
-        if recording.tags.isdisjoint({"tools", "vision", "pdf", "document", "audio", "server_tools", "json_schema"})
-        and not recording.request.tools
-    )
-    assert len(errors) > 250
+    plain = [one for one in counted() if not (one.has_media or one.size.wrapped.tools or one.size.wrapped.outputs)]
+    errors = sorted(one.size.estimate_for(one.model) / one.billed - 1 for one in plain)
+    assert len(errors) > 450
     assert abs(errors[len(errors) // 2]) < 0.05
-    assert sorted(map(abs, errors))[len(errors) // 2] < 0.15
+    assert sorted(map(abs, errors))[len(errors) // 2] < 0.1
+
+
+@needs_recordings
+@pytest.mark.parametrize(("family", "within"), [("openai", 0.06), ("claude", 0.06), ("gemini", 0.25), ("nova 2", 0.05)])
+def test_requests_with_and_without_tools_are_estimated_by_their_family(family: str, within: float) -> None:
+    """On scenarios that the weights were not fitted on."""
+    own = [
+        abs(one.size.estimate_for(one.model) / one.billed - 1)
+        for one in counted()
+        if one.is_held_out and not one.has_media and getattr(family_of(one.model), "name", None) == family
+    ]
+    assert sorted(own)[len(own) // 2] < within
+
+
+def test_what_is_stored_at_the_provider_is_bounded_by_the_context() -> None:
+    for field in ("previous_response_id", "conversation", "cachedContent"):
+        request = replace(ask("m", "go on"), wire=Wire(dialect="openai_responses", body={field: "x"}))
+        card = ModelCard(id="m", context_tokens=400_000)
+        assert tokens.upper_bound(request, card) > 400_000
+        assert tokens.upper_bound(request) > 1_000_000
+        assert tokens.estimate(request) < 50
+    legacy = replace(ask("m", "go on"), wire=Wire(dialect="openai_completions", body={"prompt": "go on"}))
+    assert tokens.upper_bound(legacy) < 1_000
+
+
+@given(texts, st.sampled_from(["claude-sonnet-4-5", "gpt-4o", "gemini-2.5-flash", "amazon.nova-2-lite-v1:0", "nobody"]))
+def test_a_familys_estimate_never_exceeds_the_bound(text: str, model: str) -> None:
+    tool = Tool(name="f", parameters={"type": "object", "properties": {text: {"type": "string"}}})
+    for request in (ask("m", text), replace(ask("m", text), tools=(tool,), reasoning=Reasoning())):
+        size = tokens.measure(request)
+        assert 0 < size.estimate_for(model) <= size.upper_bound()
+
+
+def test_a_model_of_no_known_family_is_counted_as_anybodys() -> None:
+    size = tokens.measure(replace(ask("m", "hello there"), tools=(Tool(name="f"),)))
+    assert size.estimate_for("somebody/new") == size.estimate
+    assert size.estimate_for("eu.anthropic.claude-sonnet-4-5-20250929-v1:0") > size.estimate + 300

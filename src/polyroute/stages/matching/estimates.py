@@ -20,14 +20,16 @@ def candidate(deployment: Deployment, needs: Needs, size: Size, today: date, lat
     if price is not None and units is not None and not pricing.covers(price, units):
         price = None
     inputs, outputs = size.upper_bound(deployment.card), _output_bound(deployment, needs)
+    reads = min(size.estimate_for(deployment.upstream_model), inputs)
     per_1k = expected = worst = None
     if price is not None:
         usual, most = min(outputs, _EXPECTED_OUTPUT_TOKENS) * needs.choices, outputs * needs.choices
         per_1k = price.rates.input / 1000
-        expected = pricing.expected_cost(needs.input_tokens, usual, price, units)
+        expected = pricing.expected_cost(reads, usual, price, units)
         worst = pricing.worst_cost(inputs, most, price, cache_writes=needs.caches, audio=needs.audio, units=units)
     return Candidate(
         deployment=deployment,
+        input_tokens=reads,
         input_bound_tokens=inputs,
         output_bound_tokens=outputs,
         usd_per_1k=per_1k,
