@@ -18,7 +18,7 @@ import typer
 from msgspec.structs import replace
 
 from polyroute.cli.client import Client
-from polyroute.cli.prompt import ModelOption, SystemOption, TaskOption, WordsArgument, as_chat, prompted
+from polyroute.cli.prompt import ModelOption, SystemOption, TaskOption, VarOption, WordsArgument, as_chat, prompted
 from polyroute.cli.shell import (
     ConfigOption,
     DebugOption,
@@ -52,6 +52,7 @@ def ask(
     model: ModelOption = None,
     system: SystemOption = None,
     task: TaskOption = None,
+    var: VarOption = None,
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", help="The longest answer.", min=1)] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer as it arrives.")] = False,
     url: UrlOption = None,
@@ -61,7 +62,7 @@ def ask(
     debug: DebugOption = False,
 ) -> None:
     """Put one prompt to a model or route."""
-    request = prompted(words, model, system=system, max_output_tokens=max_tokens)
+    request = prompted(words, model, system=system, max_output_tokens=max_tokens, var=var)
     request = replace(request, stream=stream and not as_json)
     known: Report = {}
     logging.getLogger("polyroute").handlers[:] = [logging.NullHandler()]  # the line on stderr tells it

@@ -14,7 +14,7 @@ import typer
 from msgspec import Struct
 
 from polyroute.cli.client import Client
-from polyroute.cli.prompt import ModelOption, TaskOption, WordsArgument, as_chat, prompted
+from polyroute.cli.prompt import ModelOption, TaskOption, VarOption, WordsArgument, as_chat, prompted
 from polyroute.cli.shell import (
     ConfigOption,
     DebugOption,
@@ -64,6 +64,7 @@ def route(
     model: ModelOption = None,
     name: Annotated[str | None, typer.Option("--route", help="As --model.", metavar="NAME")] = None,
     task: TaskOption = None,
+    var: VarOption = None,
     batch: Annotated[Path | None, typer.Option(help="JSONL of {id, prompt} or {id, messages, tools}.")] = None,
     into: Annotated[Path | None, typer.Option("--out", help="With --batch: the decisions; else stdout.")] = None,
     url: UrlOption = None,
@@ -85,7 +86,7 @@ def route(
         return
     if into is not None:
         raise typer.BadParameter("`--out` goes with `--batch`")
-    request = prompted(words, name or model)
+    request = prompted(words, name or model, var=var)
     with told(debug=debug):
         found = asyncio.run(_remote(request, task, url, key) if url else _local(request, task, config))
     if as_json:

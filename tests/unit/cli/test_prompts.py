@@ -83,6 +83,16 @@ def test_what_cannot_be_is_one_message(shell: Shell, words: tuple[str, ...]) -> 
     shell.run("prompts", *words, exits=1)
 
 
+def test_one_prompt_with_its_variables_from_the_shell(shell: Shell) -> None:
+    shell.json("add", "hello", "--system", "Hi.", "--label", "live")
+    decided = orjson.loads(shell.run("route", "hi", "-m", "a", "--var", "who=Ann", "--json"))
+    assert decided["prompt"] == "fixed@1"
+    asked = orjson.loads(shell.run("ask", "hi", "-m", "a", "--var", 'who:="Ann"', "--json"))
+    assert asked["route"] == "a"
+    shell.run("ask", "hi", "-m", "a", exits=1)
+    shell.run("ask", "hi", "-m", "a", "--var", "who:=Ann", exits=2)
+
+
 def test_a_label_that_a_route_goes_by_stays(shell: Shell) -> None:
     shell.json("add", "hello", "--system", "Hi.", "--label", "live")
     shell.run("prompts", "label", "hello", "live", "--delete", exits=1)
