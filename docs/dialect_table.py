@@ -288,6 +288,24 @@ FEATURES: tuple[Feature, ...] = (
 )
 
 
+# A door that takes a text to be gone on with: no conversation can be put into its format.
+_TEXT_ONLY: dict[str, dict[str, dict[str, object]]] = {
+    "openai_completions": {
+        "text": {},
+        "longest answer": {"max_tokens": 100},
+        "temperature": {"temperature": 0.5},
+        "top_p": {"top_p": 0.5},
+        "stop sequences": {"stop": ["END"]},
+        "seed": {"seed": 7},
+        "several choices": {"n": 2},
+        "presence penalty": {"presence_penalty": 0.5},
+        "frequency penalty": {"frequency_penalty": 0.5},
+        "logit bias": {"logit_bias": {"42": 1}},
+        "end user": {"user": "u-1"},
+    }
+}
+
+
 # ── what is answered ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -408,9 +426,12 @@ def target(dialect: Dialect) -> Deployment:
 
 def at_door(door: Dialect, feature: Feature) -> Request | None:
     """The request that says it in the door's own words; None where it has none for it."""
+    extra = feature.at_door.get(door.name)
+    if door.name in _TEXT_ONLY:
+        plain = _TEXT_ONLY[door.name].get(feature.name)
+        return None if plain is None else door.parse_request({"model": "m", "prompt": "Hello", **plain}, {})
     if door.obstacles(feature.request):
         return None
-    extra = feature.at_door.get(door.name)
     if extra is None and feature.at_door is _PROVIDER_TOOLS:
         return None
     written = door.render_request(feature.request, target(door), max_output_tokens=None)

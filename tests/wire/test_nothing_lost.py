@@ -14,7 +14,11 @@ from polyroute.types.content import CacheMark, Message, Text, Thinking, ToolCall
 from polyroute.types.request import OutputFormat, Reasoning, Request, Tool, ToolChoice, ask
 from polyroute.wiring.dialects import DIALECTS
 
-CHATS = [one for name, one in DIALECTS.items() if (one.operation, one.name) == ("chat", name)]
+CHATS = [
+    one
+    for name, one in DIALECTS.items()
+    if (one.operation, one.name) == ("chat", name) and not one.obstacles(ask("m", "Hello"))  # completions take a text
+]
 SCHEMA: dict[str, object] = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
