@@ -3,14 +3,15 @@
 A class that fulfils a port *is* its configuration: its fields are the options. `wiring` knows which classes there are.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from polyroute.errors import ProviderError, Remedy
 from polyroute.types.cards import Deadlines, Deployment
+from polyroute.types.counters import Booked, BudgetAsk, BudgetLeave, Counted, RateAsk, RateLeave, Standing
 from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
 from polyroute.types.records import Act, AuditEntry, Change, Kind, Record
 from polyroute.types.request import Operation, OutputFormat, Request, Wire
@@ -296,3 +297,61 @@ class Notes(Protocol):
         """`new` in place of `old`; False, and nothing changed, where `old` is not what is kept."""
 
     def drop(self, space: str, name: str) -> None: ...
+
+
+class Sent(Awaitable[Any], Protocol):
+    """A call under way: an `asyncio.Future`."""
+
+    def cancelled(self) -> bool: ...
+
+    def exception(self) -> BaseException | None: ...
+
+    def result(self) -> Any: ...
+
+    def add_done_callback(self, callback: Callable[[Any], object], /) -> None: ...
+
+
+class SharedCounters(Protocol):
+    """Rates and budgets that replicas share. Every call raises StoreError where the store is away or slow, and
+    Forgotten where it has lost this replica, or everything: then `join`."""
+
+    replica: str
+    replicas: int  # alive, when last heard
+
+    async def connect(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    async def enter(self, asks: Sequence[RateAsk]) -> RateLeave:
+        """Count one request in every window, or in none."""
+
+    def correct(self, differences: Sequence[Counted]) -> None:
+        """Sent, and not waited for."""
+
+    def hold(self, amount: int, asks: Sequence[BudgetAsk]) -> Sent:
+        """Set money aside in every budget, or in none; `held` reads the reply. Sent when this returns."""
+
+    def held(self, reply: Any) -> BudgetLeave | float | None:
+        """The leave; or how many seconds to wait first; or None: `seed` a window first."""
+
+    def settle(self, tallies: Sequence[str], held: int, cost: int) -> Sent:
+        """What was held is spent, or free. A reply of -1, or none, wants a `join`."""
+
+    async def beat(self, tallies: Sequence[str], subjects: Sequence[str]) -> list[int]:
+        """Live on; what all have spent and hold in each tally, then what all were admitted of each subject."""
+
+    async def generation(self) -> tuple[str, int]:
+        """Of the store's memory, "" where it is empty; and its clock, in milliseconds."""
+
+    @property
+    def known_generation(self) -> str:
+        """The one that was last joined."""
+
+    def grain(self, at_ms: float) -> int:
+        """Where a moment of the store's clock counts."""
+
+    async def join(self, generation: str, standings: Sequence[Standing], counted: Sequence[Counted]) -> None:
+        """Say all that this replica holds and has spent, and what it admitted that is not counted there."""
+
+    async def seed(self, windows: Sequence[str], booked: Sequence[Booked]) -> None:
+        """What the books say of these windows: sets to the maximum, never adds."""

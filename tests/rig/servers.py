@@ -91,7 +91,8 @@ class Postgres:
         self.server.start()
 
     def run(self, sql: str, database: str = "postgres") -> str:
-        command = [self._binaries / "psql", "-h", self.folder, "-U", "postgres", "-d", database, "-X", "-At", "-c", sql]
+        command: list[str | Path] = [self._binaries / "psql", "-h", self.folder, "-U", "postgres", "-d", database]
+        command += ["-X", "-At", "-c", sql]
         return subprocess.run(command, check=True, capture_output=True, text=True, **self._how).stdout.strip()
 
     def url(self, database: str) -> str:

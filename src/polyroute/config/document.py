@@ -77,7 +77,21 @@ class Store(Settings, frozen=True):
     database: Annotated[str, about("Requests, money and keys: `sqlite:///FILE` or `postgresql://…`.")] = (
         "sqlite:///polyroute.db"
     )
-    shared: Annotated[str, about("What replicas share: `memory` (this process only) or `redis://…`.")] = "memory"
+    shared: Annotated[
+        str, about("Counters: `memory` (of this process), or `redis://…`, `rediss://…` or `unix://…` for replicas.")
+    ] = "memory"
+    when_away: Annotated[
+        Literal["share", "refuse"],
+        about(
+            "While the shared store is away: each replica goes on with its `share` of what was left of a limit, or it"
+            " does `refuse` (503) whoever has a limit."
+        ),
+    ] = "share"
+    replicas: Annotated[
+        int,
+        about("How many gateways share the counters, at least: the share of each while the store is away."),
+        Meta(ge=1),
+    ] = 1
     vectors: Annotated[str, about("Where vectors are searched: `embedded`, or a server's address.")] = "embedded"
     durability: Annotated[
         Literal["process", "power"],

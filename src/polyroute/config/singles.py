@@ -51,8 +51,9 @@ def store_problems(store: Store) -> Iterator[Problem]:
     if not database.startswith(_DATABASES) or database in _DATABASES:
         message = "is not the address of a database"
         yield Problem(path="store.database", message=message, fix="sqlite:///FILE or postgresql://…")
-    if store.shared != "memory" and not store.shared.startswith(("redis://", "rediss://")):
-        yield Problem(path="store.shared", message="is neither `memory` nor redis://…", fix="memory")
+    if store.shared != "memory" and not store.shared.startswith(("redis://", "rediss://", "unix:///")):
+        message = "is neither `memory` nor the address of a Redis or Valkey"
+        yield Problem(path="store.shared", message=message, fix="memory, redis://HOST:PORT or unix:///PATH")
 
 
 def provider_problems(path: str, provider: Provider) -> Iterator[Problem]:

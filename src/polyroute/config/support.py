@@ -29,7 +29,6 @@ _GATES = _values("json", "json_schema", "length")
 
 GAPS = (
     Gap("server.workers", "serves with one worker", _values(1)),
-    Gap("store.shared", "keeps counters in its own memory", _values("memory")),
     Gap("store.vectors", "searches no vectors", _values("embedded")),
     Gap("routes.*.strategy.use", "cannot choose so", _STRATEGIES),
     Gap("routes.*.gates.*.use", "cannot judge so", _GATES),

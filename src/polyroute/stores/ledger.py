@@ -48,6 +48,7 @@ class Recovery(Struct, frozen=True, kw_only=True):
 
     requests: int = 0
     cost_usd: Decimal = ZERO_USD
+    journals: int = 0  # that they left
 
 
 class JournaledLedger(ABC):
@@ -152,7 +153,7 @@ class JournaledLedger(ABC):
         finally:
             for journal in left:
                 journal.leave()
-        return Recovery(requests=requests, cost_usd=cost_usd)
+        return Recovery(requests=requests, cost_usd=cost_usd, journals=len(held))
 
     async def drain(self) -> None:
         """Everything settled so far is in the database when this returns. Raises StoreError."""

@@ -29,6 +29,7 @@ from polyroute.providers.transport import open_transport
 from polyroute.server.services import AllFigures, Services
 from polyroute.stages.execution.runner import Surroundings
 from polyroute.state.accounts.accounts import Accounts
+from polyroute.state.accounts.shared import SharedAccounts
 from polyroute.state.directory import Directory
 from polyroute.state.ids import RANDOM_BITS, new_id
 from polyroute.state.keys import Digest
@@ -48,7 +49,7 @@ from polyroute.wiring.prompts import missing_prompts, registry
 from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
 from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
-from polyroute.wiring.stores import ClosableRecords, open_records, open_store
+from polyroute.wiring.stores import ClosableRecords, open_accounts, open_records, open_store
 
 _log = logging.getLogger(__name__)
 _RECENT = 20  # requests on the page
@@ -97,6 +98,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         stack.callback(records.close)
         managed = Managed(records)
         await asyncio.to_thread(managed.refresh)
+        accounts = open_accounts(document, access.allowances(document, managed), store, ledger)
         foundation = Foundation(
             store=store,
             records=records,
@@ -104,12 +106,15 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             managed=managed,
             transport=transport,
             ledger=ledger,
-            accounts=Accounts(access.allowances(document, managed)),
+            accounts=accounts,
             latencies=Latencies(),
             metrics=Metrics(),
             started_at_s=int(time.time()),
         )
         await upkeep.catch_up(foundation)
+        if isinstance(accounts, SharedAccounts):
+            stack.push_async_callback(accounts.aclose)
+            await accounts.start()
         built = assemble(loaded, env, foundation)
         keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
         stack.push_async_callback(upkeep.end, keeper)

@@ -1,5 +1,9 @@
 """Which database a document names, and what is opened of it. An extra's driver is loaded only where it is named."""
 
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol
@@ -7,7 +11,14 @@ from typing import Any, Protocol
 from polyroute.config.document import Document
 from polyroute.errors import StoreError
 from polyroute.ports import Notes, Records
+from polyroute.state.accounts.accounts import Accounts
+from polyroute.state.accounts.allowances import Allowances
+from polyroute.state.accounts.budgets import Period
+from polyroute.state.accounts.shared import ByReplica, SharedAccounts
+from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.records.sqlite import SqliteRecords
+from polyroute.stores.shared.counters import RedisCounters
+from polyroute.stores.shared.resp import parse_place
 from polyroute.stores.sqlite.store import SqliteStore
 from polyroute.stores.store import Store
 
@@ -33,6 +44,35 @@ def open_records(store: Store) -> ClosableRecords:
         return SqliteRecords(store.path)
     records: ClosableRecords = _extra("polyroute.stores.records.postgres:open_records")(store)
     return records
+
+
+def open_accounts(document: Document, allowances: Allowances, store: Store, ledger: JournaledLedger) -> Accounts:
+    """The desk: of this process alone, or with counters that replicas share. Raises StoreError for no address."""
+    settings = document.store
+    if settings.shared == "memory":
+        return Accounts(allowances)
+    try:
+        place = parse_place(settings.shared)
+    except ValueError as fault:
+        raise StoreError(f"store.shared is no address: {fault}") from None
+
+    async def read_spending(starts: Mapping[Period, datetime]) -> Mapping[Period, ByReplica]:
+        return await asyncio.to_thread(_spending, store, starts)
+
+    return SharedAccounts(
+        allowances,
+        RedisCounters(place, ledger.replica),
+        read_spending=read_spending,
+        when_away=settings.when_away,
+        replicas=settings.replicas,
+        monotonic=time.monotonic,
+        utc_now=lambda: datetime.now(UTC),
+    )
+
+
+def _spending(store: Store, starts: Mapping[Period, datetime]) -> Mapping[Period, ByReplica]:
+    with store.open_books() as books:
+        return {period: books.spent_by_replica(start) for period, start in starts.items()}
 
 
 def _extra(name: str) -> Any:

@@ -6,6 +6,7 @@ known what was spent.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Protocol
 from polyroute.errors import StoreError
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.budgets import Period
+from polyroute.state.accounts.shared import SharedAccounts
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.store import Store
 from polyroute.types.receipt import Spent
@@ -52,11 +54,11 @@ async def keep_up(kept: Kept) -> None:
     while True:
         await asyncio.sleep(_LOOK_S if kept.accounts.knows_spending else _SOON_S)
         try:
-            await _recover(kept)
+            has_recovered = await _recover(kept)
         except StoreError as fault:
             _LOG.debug("put off: %s", fault)
             continue
-        if not kept.accounts.knows_spending:
+        if has_recovered or not kept.accounts.knows_spending:
             await restore_budgets(kept)
 
 
@@ -68,12 +70,20 @@ async def end(keeper: asyncio.Task[None]) -> None:
 async def restore_budgets(kept: Kept) -> None:
     """Sets what was spent to what the books say; what is held for calls under way stays held.
 
-    What is settled while the books are read counts on top: at worst twice, until the next restoring; never not at all.
+    What is settled while books on another machine are read counts on top: at worst twice until the next restoring, and
+    never not at all.
     """
     now, accounts = datetime.now(UTC), kept.accounts
+    if isinstance(accounts, SharedAccounts):
+        with contextlib.suppress(StoreError):  # the next request under a budget tries again
+            await accounts.seed()
+        return
     before = accounts.settled_nanos(now)
     try:
-        spent = await asyncio.to_thread(_read, kept.store, accounts.windows(now))
+        if kept.store.is_remote:
+            spent = await asyncio.to_thread(_read, kept.store, accounts.windows(now))
+        else:  # at once: nothing is settled meanwhile
+            spent = _read(kept.store, accounts.windows(now))
     except StoreError as fault:
         _wait_for_books(kept, fault)
         return
@@ -97,7 +107,9 @@ def _wait_for_books(kept: Kept, fault: StoreError) -> None:
     kept.accounts.close_budgets(str(fault))
 
 
-async def _recover(kept: Kept) -> None:
+async def _recover(kept: Kept) -> bool:
+    """Whether there was anything of a dead process."""
     recovery = await kept.ledger.recover(datetime.now(UTC))
     if recovery.requests:
         _LOG.warning("%d requests of a dead process were closed at %s USD", recovery.requests, recovery.cost_usd)
+    return recovery.journals > 0

@@ -50,7 +50,7 @@ class RateStandings(Struct, frozen=True, kw_only=True):
     tokens: Standing | None
 
 
-class _Rate(Struct, frozen=True, kw_only=True):
+class Rate(Struct, frozen=True, kw_only=True):
     """One rate limit that applies to a caller."""
 
     subject: tuple[str, ...]
@@ -127,7 +127,7 @@ class Accounts:
                 requests = standing if requests is None or standing.remaining < requests.remaining else requests
         return RateStandings(requests=requests, tokens=tokens)
 
-    def _refusal(self, rate: _Rate, wait_s: float, tokens: int) -> RateLimited:
+    def _refusal(self, rate: Rate, wait_s: float, tokens: int) -> RateLimited:
         who = f"{rate.subject[1].removeprefix('own ')} `{rate.subject[-1]}`"
         if wait_s == float("inf") and rate.counts_tokens:
             return RateLimited(
@@ -144,7 +144,7 @@ class Accounts:
             retry_after_s=wait_s,
         )
 
-    def _find_rates(self, tenant: str, team: str, user: str, key_id: str | None) -> tuple[_Rate, ...]:
+    def _find_rates(self, tenant: str, team: str, user: str, key_id: str | None) -> tuple[Rate, ...]:
         allowances = self._allowances
         return (
             *_rates(("user", tenant, user), allowances.per_user, "per_user_{}per_minute"),
@@ -275,11 +275,11 @@ def priced(worst_usd: Decimal | None, caps: Sequence[Cap], model: str) -> Decima
     return ZERO_USD
 
 
-def _rates(subject: tuple[str, ...], rates: Rates, name: str) -> tuple[_Rate, ...]:
+def _rates(subject: tuple[str, ...], rates: Rates, name: str) -> tuple[Rate, ...]:
     found = []
     if rates.requests_per_minute is not None:
         found.append(
-            _Rate(
+            Rate(
                 subject=("requests", *subject),
                 limit=rates.requests_per_minute,
                 name=name.format(""),
@@ -288,7 +288,7 @@ def _rates(subject: tuple[str, ...], rates: Rates, name: str) -> tuple[_Rate, ..
         )
     if rates.tokens_per_minute is not None:
         found.append(
-            _Rate(
+            Rate(
                 subject=("tokens", *subject),
                 limit=rates.tokens_per_minute,
                 name=name.format("tokens_"),

@@ -109,15 +109,15 @@ class RedisCounters:
         words = (word for tally in tallies for word in (tally, held, cost))
         return self._send("settle", self._generation, self.replica, *words)
 
-    async def beat(self, tallies: Sequence[str]) -> list[int]:
-        """Live on; what all have spent and hold in each tally. Raises Forgotten."""
-        reply = await self._run("beat", self.replica, round(LEASE_S * 1000), *tallies)
+    async def beat(self, tallies: Sequence[str], subjects: Sequence[str]) -> list[int]:
+        """Live on; what all have spent and hold in each tally, then what all were admitted. Raises Forgotten."""
+        reply = await self._run("beat", self.replica, round(LEASE_S * 1000), len(tallies), *tallies, *subjects)
         self.replicas = reply[1]
         return reply[3:]
 
     async def generation(self) -> tuple[str, int]:
         """Of the server's memory, "" where it is empty; and its clock, in milliseconds."""
-        reply = await self._call("beat", "-", self.replica, 0)
+        reply = await self._call("beat", "-", self.replica, 0, 0)
         return cast("bytes", reply[1]).decode(), cast("int", reply[2])
 
     def grain(self, at_ms: float) -> int:
@@ -130,15 +130,17 @@ class RedisCounters:
     async def join(self, generation: str, standings: Sequence[Standing], counted: Sequence[Counted]) -> None:
         """Say all of it; `generation` as just asked. Raises Forgotten where it changed meanwhile."""
         fresh = generation or secrets.token_hex(8)
-        for start in range(0, max(len(standings), 1), _AT_ONCE):
+        sent = []
+        for start in range(0, max(len(standings), 1), _AT_ONCE):  # all before anything else that is told
             some = standings[start : start + _AT_ONCE]
             admissions = counted if start == 0 else ()
-            reply = await self._call(
-                "join", fresh, fresh, self.replica, round(LEASE_S * 1000), self._window_ms, self._grain_ms, len(some),
-                *(word for standing in some for word in standing), *(word for one in admissions for word in one),
-            )  # fmt: skip
-            if reply[0] != 1:
-                raise Forgotten
+            words = [word for standing in some for word in standing] + [word for one in admissions for word in one]
+            lease_ms = round(LEASE_S * 1000)
+            told = ("join", fresh, fresh, self.replica, lease_ms, self._window_ms, self._grain_ms, len(some))
+            sent.append(self._send(*told, *words))
+        replies = await asyncio.gather(*sent)
+        if any(cast("list[Reply]", reply)[0] != 1 for reply in replies):
+            raise Forgotten
         self._generation = fresh
 
     async def seed(self, windows: Sequence[str], booked: Sequence[Booked]) -> None:

@@ -1,6 +1,6 @@
--- A replica lives, and asks how its budgets stand.
--- KEYS[1] prefix; ARGV: generation, replica, lease (ms), then tallies.
--- Gives {1, replicas alive, now (ms), total, ...} with what all have spent and hold; {-1, generation or "", now}: join anew.
+-- A replica lives, and asks how its budgets and rates stand.
+-- KEYS[1] prefix; ARGV: generation, replica, lease (ms), number of tallies, tallies, subjects.
+-- Gives {1, replicas alive, now (ms), total, ...}: what all have spent and hold, then what all were admitted; {-1, generation or "", now}: join anew.
 local prefix, replica = KEYS[1], ARGV[2]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -11,7 +11,8 @@ if generation ~= ARGV[1] or not lease or tonumber(lease) <= now then return {-1,
 redis.call('ZADD', replicas, now + tonumber(ARGV[3]), replica)
 redis.call('ZREMRANGEBYSCORE', replicas, '-inf', now)
 local reply = {1, redis.call('ZCARD', replicas), now}
-for at = 4, #ARGV do
+local first_subject = 5 + tonumber(ARGV[4])
+for at = 5, first_subject - 1 do
   local total, fields = 0, redis.call('HGETALL', prefix .. 'spent:' .. ARGV[at])
   for f = 1, #fields, 2 do
     if string.sub(fields[f], 1, 1) == 's' or redis.call('ZSCORE', replicas, string.sub(fields[f], 3)) then
@@ -19,5 +20,8 @@ for at = 4, #ARGV do
     end
   end
   reply[#reply + 1] = total
+end
+for at = first_subject, #ARGV do
+  reply[#reply + 1] = tonumber(redis.call('HGET', prefix .. 'rate:' .. ARGV[at], 'total') or '0')
 end
 return reply

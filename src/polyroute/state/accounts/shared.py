@@ -1,0 +1,408 @@
+"""The desk where several replicas share their counters: exact across all of them, one round trip for a leave.
+
+A rate window counts what all replicas admitted. A budget is what all have spent, and hold; each says its own part.
+While the shared store is away a replica goes on with its share of what was left (`share`), or refuses whoever has a
+limit (`refuse`); what it did meanwhile counts once the store is back.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from itertools import islice
+from typing import Literal
+
+from polyroute.errors import StoreError
+from polyroute.ports import Monotonic, Sent, SharedCounters
+from polyroute.state.accounts.accounts import Accounts, Admission, Rate, RateStandings, exceeded, priced
+from polyroute.state.accounts.allowances import Allowances
+from polyroute.state.accounts.budgets import Cap, Hold, Period, Shortage, Tally
+from polyroute.state.accounts.limits import WINDOW_S, Standing, Windows
+from polyroute.state.accounts.link import Link
+from polyroute.state.accounts.purse import Mine, Purse, keep_s, tally_name, window_name
+from polyroute.types.access import Caller
+from polyroute.types.counters import Booked, BudgetAsk, BudgetLeave, Counted, Forgotten, RateAsk, RateLeave
+from polyroute.types.money import from_nanos, round_usd, round_usd_up, to_nanos
+from polyroute.types.receipt import Spent
+
+WhenAway = Literal["share", "refuse"]
+ByReplica = Sequence[tuple[str, Spent]]
+ReadSpending = Callable[[Mapping[Period, datetime]], Awaitable[Mapping[Period, ByReplica]]]
+
+_TRIES = 5
+_MOST_SEEN = 10_000  # rate windows whose standing is remembered
+_MOST_HEARD = 500  # budgets asked about in each beat
+_MARK = "\x1f"
+
+
+class SharedAdmission(Admission, frozen=True, kw_only=True):
+    grain: int | None = None  # None: counted by this replica alone
+    subjects: tuple[str, ...] = ()  # of token windows
+
+
+class SharedHold(Hold):
+    __slots__ = ("_tell",)
+
+    def __init__(self, amount: int, tallies: tuple[Tally, ...], tell: Callable[[int, int], None]) -> None:
+        """The tallies hold it already; `tell`: of the amount that is free again, and of the cost."""
+        self._amount = amount
+        self._tallies = tallies
+        self._tell = tell
+
+    def settle(self, cost_usd: Decimal) -> None:
+        if self._tallies:
+            super().settle(cost_usd)
+            self._tell(self._amount, to_nanos(round_usd(cost_usd)))
+
+    def release(self) -> None:
+        if self._tallies:
+            super().release()
+            self._tell(self._amount, 0)
+
+
+class SharedAccounts(Accounts):
+    """`start` it before its first use, and `aclose` it in the end."""
+
+    def __init__(
+        self,
+        allowances: Allowances,
+        counters: SharedCounters,
+        *,
+        read_spending: ReadSpending,
+        when_away: WhenAway,
+        replicas: int,
+        monotonic: Monotonic,
+        utc_now: Callable[[], datetime],
+        window_s: float = WINDOW_S,
+    ) -> None:
+        """`read_spending`: what the books say since each window began; raises StoreError."""
+        super().__init__(allowances)
+        self._windows = Windows(window_s)  # what this replica admitted
+        self._admitted_alone = Windows(window_s)
+        self._counters = counters
+        self._read_spending = read_spending
+        self._when_away = when_away
+        self._least_replicas = replicas
+        self._monotonic = monotonic
+        self._utc_now = utc_now
+        self._purse = Purse()
+        self._seen: dict[str, tuple[int, float, float]] = {}  # of a rate window: total, reset, when
+        self._learning: asyncio.Task[None] | None = None
+        self._is_seed_due = False
+        self._link = Link(
+            counters,
+            standings=self._purse.standings,
+            counted=self._counted,
+            beat=self._beat,
+            heard=self._heard,
+            turned=self._turned,
+        )
+
+    async def start(self) -> None:
+        await self._link.start()
+
+    async def aclose(self) -> None:
+        await self._link.aclose()
+        if self._learning is not None:
+            self._learning.cancel()
+            await asyncio.gather(self._learning, return_exceptions=True)
+
+    def allow(self, allowances: Allowances) -> None:
+        super().allow(allowances)
+        self._is_seed_due = True  # an account that had no budget was not counted until now
+
+    # ── rates ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def enter(self, caller: Caller, tokens: int, now: float) -> Admission:
+        rates = self._rates_of(caller.tenant, caller.team, caller.user, caller.key_id)
+        if not rates:
+            return Admission(tokens=tokens)
+        asks = [RateAsk(_name(rate), rate.limit, tokens if rate.counts_tokens else 1) for rate in rates]
+        leave = await self._ask_rates(asks)
+        if leave is None:
+            self._check_alone(rates, tokens, now)
+        else:
+            for ask, total, reset_s in zip(asks, leave.totals, leave.resets_s, strict=True):
+                self._seen.pop(ask.subject, None)  # the latest come last
+                self._seen[ask.subject] = (total, reset_s, now)
+            while len(self._seen) > _MOST_SEEN:
+                del self._seen[next(iter(self._seen))]
+            if leave.grain is None:
+                raise self._refusal(rates[leave.refusing], leave.wait_s, tokens)
+        entries = []
+        for rate, ask in zip(rates, asks, strict=True):
+            entries.append((self._windows.of(rate.subject, now), ask.amount, rate.counts_tokens))
+            if leave is None:
+                self._admitted_alone.of(rate.subject, now).add(ask.amount, now)
+        return SharedAdmission(
+            tokens=tokens,
+            token_entries=tuple(
+                pair
+                for pair, counts in [((window, window.add(amount, now)), counts) for window, amount, counts in entries]
+                if counts
+            ),
+            grain=None if leave is None else leave.grain,
+            subjects=tuple(_name(rate) for rate in rates if rate.counts_tokens),
+        )
+
+    def correct(self, admission: Admission, tokens: int) -> None:
+        super().correct(admission, tokens)
+        difference = tokens - admission.tokens
+        if not isinstance(admission, SharedAdmission) or admission.grain is None or not difference:
+            return
+        if admission.subjects and not self._link.is_away:
+            self._counters.correct([Counted(name, admission.grain, difference) for name in admission.subjects])
+
+    def standings(self, caller: Caller, now: float) -> RateStandings:
+        requests: Standing | None = None
+        tokens: Standing | None = None
+        for rate in self._rates_of(caller.tenant, caller.team, caller.user, caller.key_id):
+            total, reset_s, at = self._seen.get(_name(rate), (0, 0.0, now))
+            left = max(rate.limit - total, 0)
+            standing = Standing(limit=rate.limit, remaining=left, reset_s=max(reset_s - (now - at), 0.0))
+            if rate.counts_tokens:
+                tokens = standing if tokens is None or left < tokens.remaining else tokens
+            else:
+                requests = standing if requests is None or left < requests.remaining else requests
+        return RateStandings(requests=requests, tokens=tokens)
+
+    async def _ask_rates(self, asks: list[RateAsk]) -> RateLeave | None:
+        """None: nobody can be asked. Raises StoreError where then nobody is served."""
+        for _ in range(_TRIES):
+            if self._link.is_away:
+                break
+            joins = self._link.joins
+            try:
+                try:
+                    return await self._counters.enter(asks)
+                except Forgotten:
+                    await self._link.join(joins)
+            except StoreError as fault:
+                self._link.lost(fault)
+        self._refuse_alone()
+        return None
+
+    def _check_alone(self, rates: Sequence[Rate], tokens: int, now: float) -> None:
+        """Raises RateLimited beyond this replica's share of what was left of each limit."""
+        longest_s, refusing = 0.0, None
+        for rate in rates:
+            total, _, at = self._seen.get(_name(rate), (0, 0.0, now))
+            known = total if now - at < self._windows.window_s else 0
+            share = max(rate.limit - known, 0) // self._replicas
+            amount = tokens if rate.counts_tokens else 1
+            wait_s = self._admitted_alone.of(rate.subject, now).wait_s(amount, share, now)
+            if wait_s > longest_s:
+                longest_s, refusing = wait_s, rate
+        if refusing is not None:
+            raise self._refusal(refusing, min(longest_s, self._windows.window_s), tokens)
+
+    def _counted(self, now_ms: int, tells_all: bool) -> list[Counted]:
+        now = self._monotonic()
+        told: dict[tuple[str, int], int] = {}
+        for subject, entry in (self._windows if tells_all else self._admitted_alone).counted(now):
+            place = (_MARK.join(subject), self._counters.grain(now_ms - (now - entry.at) * 1000))
+            told[place] = told.get(place, 0) + entry.amount
+        return [Counted(name, grain, amount) for (name, grain), amount in told.items()]
+
+    # ── money ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def reserve(self, caller: Caller, model: str, worst_usd: Decimal | None, now: datetime) -> Hold:
+        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model)
+        worst_usd = priced(worst_usd, caps, model)
+        if not caps:
+            return Hold(0, ())
+        amount, asked = to_nanos(round_usd_up(worst_usd)), self._purse.of(caps, now)
+        for _ in range(_TRIES):
+            if self._link.is_away:
+                break
+            joins = self._link.joins
+            try:
+                try:
+                    leave = await self._ask_money(amount, asked)
+                except Forgotten:
+                    await self._link.join(joins)
+                    continue
+            except StoreError as fault:
+                self._link.lost(fault)
+                break
+            if leave is None:
+                await self.seed()
+            elif isinstance(leave, float):  # others may not have told yet what they hold
+                await asyncio.sleep(leave)
+            elif leave.short is not None:
+                raise exceeded(_shortage(leave, list(asked.values())), worst_usd)
+            else:
+                return self._held(amount, list(asked))
+        self._refuse_alone()
+        return self._hold_alone(amount, asked, worst_usd)
+
+    def remaining_usd(self, caller: Caller, model: str | None, now: datetime) -> Decimal | None:
+        """As last heard of the other replicas."""
+        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model)
+        if not caps:
+            return None
+        left = []
+        for mine, cap in self._purse.of(caps, now).items():
+            alone = mine.left_alone(cap.limit_nanos, self._replicas) if self._link.is_away else None
+            left.append(cap.limit_nanos - mine.total if alone is None else alone)
+        return from_nanos(max(min(left), 0))
+
+    async def seed(self) -> None:
+        """Tell the shared store what the books say: of processes that died, and of budgets that are new.
+
+        May be said twice. Raises StoreError where the books cannot be read.
+        """
+        starts = self.windows(self._utc_now())
+        spending = await self._read_spending(starts)
+        booked: dict[tuple[str, str], Booked] = {}
+        for name, replica, period, nanos in self._by_tally(spending, starts):
+            before = booked.get((name, replica))
+            booked[name, replica] = Booked(name, replica, nanos + (before.settled if before else 0), keep_s(period))
+        windows = [window_name(period, start) for period, start in starts.items()]
+        joins = self._link.joins
+        try:
+            try:
+                await self._counters.seed(windows, list(booked.values()))
+            except Forgotten:
+                await self._link.join(joins)
+                await self._counters.seed(windows, list(booked.values()))
+        except StoreError as fault:
+            self._link.lost(fault)
+        except Forgotten:
+            return  # who needs it asks again
+        self._is_seed_due = False
+
+    async def _ask_money(self, amount: int, asked: Mapping[Mine, Cap]) -> BudgetLeave | float | None:
+        """As `SharedCounters.held`. What is asked for counts as held here until it is known to be refused."""
+        if self._is_seed_due:
+            with contextlib.suppress(StoreError):  # the next request tries again
+                await self.seed()
+        mines, joins = list(asked), self._link.joins
+        for mine in mines:
+            mine.held += amount
+        asks = [BudgetAsk(mine.name, cap.limit_nanos, mine.window) for mine, cap in asked.items()]
+        sent = self._counters.hold(amount, asks)
+        is_held = False
+        try:
+            leave = self._counters.held(await asyncio.shield(sent))
+            if isinstance(leave, BudgetLeave):
+                for mine, settled, held in zip(mines, leave.settled, leave.held, strict=False):
+                    mine.total = settled + held
+                is_held = leave.short is None
+            return leave
+        except asyncio.CancelledError:
+            sent.add_done_callback(partial(self._undo, mines, amount))
+            raise
+        finally:
+            if not is_held:
+                for mine in mines:
+                    mine.held -= amount
+                if self._link.joins != joins:  # what was told anew meanwhile held it still
+                    self._tell(mines, amount, 0)
+
+    def _undo(self, mines: list[Mine], amount: int, sent: Sent) -> None:
+        """The caller left before the answer came."""
+        if sent.cancelled() or sent.exception() is not None:
+            return
+        with contextlib.suppress(Forgotten):
+            leave = self._counters.held(sent.result())
+            if isinstance(leave, BudgetLeave) and leave.short is None:
+                self._tell(mines, amount, 0)
+
+    def _held(self, amount: int, mines: list[Mine]) -> Hold:
+        return SharedHold(amount, tuple(mines), partial(self._tell_spent, mines))
+
+    def _hold_alone(self, amount: int, asked: Mapping[Mine, Cap], worst_usd: Decimal) -> Hold:
+        """Within this replica's share of what was left. Raises BudgetExceeded, or StoreError where nobody knows."""
+        for mine, cap in asked.items():
+            left = mine.left_alone(cap.limit_nanos, self._replicas)
+            if left is None:
+                raise StoreError(f"the shared store is away, and what was spent under {cap.name} is not known yet")
+            if amount > left:
+                raise exceeded(Shortage(cap=cap, settled_nanos=cap.limit_nanos - max(left, 0), held_nanos=0), worst_usd)
+        for mine in asked:
+            mine.held += amount
+        return self._held(amount, list(asked))
+
+    def _tell_spent(self, mines: list[Mine], amount: int, cost: int) -> None:
+        for mine in mines:
+            mine.total += cost - amount
+        self._tell(mines, amount, cost)
+
+    def _tell(self, mines: Sequence[Mine], amount: int, cost: int) -> None:
+        if not self._link.is_away:
+            self._counters.settle([mine.name for mine in mines], amount, cost).add_done_callback(self._told)
+
+    def _told(self, sent: Sent) -> None:
+        if sent.cancelled():
+            return
+        if (fault := sent.exception()) is not None:
+            self._link.lost(fault if isinstance(fault, StoreError) else StoreError(str(fault)))
+        elif sent.result() == -1:
+            self._link.join_soon()
+
+    # ── the others ────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _replicas(self) -> int:
+        return max(self._least_replicas, self._counters.replicas)
+
+    def _refuse_alone(self) -> None:
+        if self._when_away == "refuse":
+            raise StoreError("the shared store is away, and the document says to refuse meanwhile (store.when_away)")
+
+    def _beat(self) -> tuple[list[str], list[str]]:
+        tallies = [mine.name for mine in self._purse.current(self._utc_now())]
+        return tallies[-_MOST_HEARD:], list(islice(reversed(self._seen), _MOST_HEARD))
+
+    def _heard(self, told: Mapping[str, int]) -> None:
+        now = self._monotonic()
+        for name in told.keys() & self._seen.keys():
+            _, reset_s, at = self._seen[name]
+            if now - at < self._windows.window_s:
+                self._seen[name] = (told[name], reset_s, at)
+            else:  # nobody asked here for so long: it is forgotten, and known as untouched
+                del self._seen[name]
+        for mine in self._purse.current(self._utc_now()):
+            mine.total = told.get(mine.name, mine.total)
+
+    def _turned(self, is_away: bool) -> None:
+        if not is_away:
+            self._purse.rejoin()
+            self._admitted_alone = Windows(self._windows.window_s)
+            return
+        self._purse.cut()
+        if self._when_away == "share":
+            self._learning = asyncio.get_running_loop().create_task(self._learn())
+
+    async def _learn(self) -> None:
+        """What the books say, for budgets that this replica has not asked about."""
+        starts = self.windows(self._utc_now())
+        with contextlib.suppress(StoreError):
+            totals: dict[str, int] = {}
+            for name, _, _, nanos in self._by_tally(await self._read_spending(starts), starts):
+                totals[name] = totals.get(name, 0) + nanos
+            self._purse.learn(totals)
+
+    def _by_tally(
+        self, spending: Mapping[Period, ByReplica], starts: Mapping[Period, datetime]
+    ) -> list[tuple[str, str, Period, int]]:
+        found = []
+        for period, lines in spending.items():
+            window = window_name(period, starts[period])
+            for replica, line in lines:
+                caps = self._caps_of(line.tenant, line.team, line.user, line.key_id, line.model)
+                names = {tally_name(cap.account, window) for cap in caps if cap.period == period}
+                found += [(name, replica, period, to_nanos(line.cost_usd)) for name in names]
+        return found
+
+
+def _name(rate: Rate) -> str:
+    return _MARK.join(rate.subject)
+
+
+def _shortage(leave: BudgetLeave, caps: list[Cap]) -> Shortage:
+    assert leave.short is not None
+    return Shortage(cap=caps[leave.short], settled_nanos=leave.settled[leave.short], held_nanos=leave.held[leave.short])
