@@ -42,6 +42,7 @@ providers:
   ant: {{dialect: anthropic, base_url: "{url}", api_key: {{env: GOOGLE}}}}
 models:
   flash: google/gemini-2.5-flash
+  vectors: google/gemini-embedding-001
   vflash: vertex/gemini-2.5-flash
   gpt: oai/gpt-4o
   claude: ant/claude-sonnet-4-5
@@ -347,3 +348,19 @@ async def test_models_are_listed_as_googles(running: tuple[Rig, Upstream], googl
         told = google(version=version)
         assert "models/support" in [model.name async for model in await told.aio.models.list()]
         assert (await told.aio.models.get(model="flash")).name == "models/flash"
+
+
+async def test_embeddings_are_asked_at_googles_door_and_at_openais(
+    running: tuple[Rig, Upstream], google: Google
+) -> None:
+    rig, provider = running
+    provider.answers(whole({"embeddings": [{"values": [0.25, 0.5]}, {"values": [1, 0]}]}))
+    told = await google().aio.models.embed_content(model="vectors", contents=["a", "b"])
+    assert told.embeddings is not None
+    assert [item.values for item in told.embeddings] == [[0.25, 0.5], [1, 0]]
+    assert provider.last.path.endswith(":batchEmbedContents")
+
+    answer = await rig.post("/v1/embeddings", {"model": "vectors", "input": ["a", "b"], "dimensions": 2})
+    assert [item["embedding"] for item in answer.json["data"]] == [[0.25, 0.5], [1, 0]]
+    assert answer.json["model"] == "gemini-embedding-001"
+    assert provider.last.json["requests"][0]["outputDimensionality"] == 2

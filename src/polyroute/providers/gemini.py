@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from polyroute.ports import Dialect, Transport, WireRequest
 from polyroute.providers.http import HttpProvider, Secret
 from polyroute.providers.transport.address import parse_url
 from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.request import Request
+from polyroute.types.response import Reply
 
 BASE_URL = "https://generativelanguage.googleapis.com"
 VERSION = "/v1beta"
@@ -55,6 +58,16 @@ class Gemini(HttpProvider):
         )
         self._counting = dialect
         self._is_vertex = "/publishers/" in base_url
+
+    async def complete(
+        self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
+    ) -> Reply:
+        """Vectors come without the name of what made them: it is the model that was asked."""
+        reply = await super().complete(request, target, deadlines, max_output_tokens)
+        if reply.model:
+            return reply
+        model, response = target.upstream_model, reply.response
+        return replace(reply, model=model, response=None if response is None else replace(response, model=model))
 
     async def count_tokens(self, request: Request, target: Deployment, deadlines: Deadlines) -> int:
         """How many input tokens `request` is for `target`'s model. Raises ProviderError."""

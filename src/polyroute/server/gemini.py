@@ -55,7 +55,7 @@ def endpoints() -> list[Endpoint]:
             method="POST",
             path=f"{version}/models/{name}",
             handler=call,
-            summary="Content, streamed content, a count of tokens: Gemini's shape",
+            summary="Content, whole or streamed, embeddings, a count of tokens: Gemini's shape",
             dialect=DIALECT,
         )
         for version in _VERSIONS
@@ -92,6 +92,10 @@ async def _stream(exchange: Exchange, services: Services, name: str) -> None:
     await _answer(exchange, services, name, door=door, stream=True)
 
 
+async def _embed(exchange: Exchange, services: Services, name: str) -> None:
+    await _answer(exchange, services, name, door="gemini_embeddings", stream=False)
+
+
 async def _answer(exchange: Exchange, services: Services, name: str, *, door: str, stream: bool) -> None:
     body = await exchange.json(services.max_body_bytes)
     body["model"], body["stream"] = name, stream
@@ -110,7 +114,13 @@ async def _count(exchange: Exchange, services: Services, name: str) -> None:
     await exchange.reply(200, render_count(counted), headers)
 
 
-_VERBS: dict[str, Verb] = {"generateContent": _generate, "streamGenerateContent": _stream, "countTokens": _count}
+_VERBS: dict[str, Verb] = {
+    "generateContent": _generate,
+    "streamGenerateContent": _stream,
+    "countTokens": _count,
+    "embedContent": _embed,
+    "batchEmbedContents": _embed,
+}
 
 
 def _model(name: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from polyroute.dialects.anthropic_messages import AnthropicMessages
 from polyroute.dialects.bedrock_converse import BedrockConverse
-from polyroute.dialects.gemini import Gemini, GeminiArray
+from polyroute.dialects.gemini import Gemini, GeminiArray, GeminiEmbeddings
 from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.dialects.openai_completions import OpenAICompletions
 from polyroute.dialects.openai_embeddings import OpenAIEmbeddings
@@ -19,6 +19,7 @@ OPENAI_RESPONSES = OpenAIResponses()
 ANTHROPIC_MESSAGES = AnthropicMessages()
 BEDROCK_CONVERSE = BedrockConverse()
 GEMINI = Gemini()
+GEMINI_EMBEDDINGS = GeminiEmbeddings()
 
 # What an OpenAI-shaped server is called in: a request in one of these goes to that endpoint, any other to the first
 # of its operation.
@@ -36,6 +37,7 @@ OPENAI_SHAPED: tuple[Dialect, ...] = (
 )
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (*OPENAI_SHAPED, ANTHROPIC_MESSAGES, BEDROCK_CONVERSE, GEMINI)
+    dialect.name: dialect
+    for dialect in (*OPENAI_SHAPED, ANTHROPIC_MESSAGES, BEDROCK_CONVERSE, GEMINI, GEMINI_EMBEDDINGS)
 }
 DIALECTS["gemini_array"] = GeminiArray()  # a door alone: the same, its streams as an array

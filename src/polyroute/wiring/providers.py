@@ -155,6 +155,7 @@ def _signing() -> Any:
 def _gemini(name: str, provider: settings.Provider, shop: Workshop) -> Provider:
     return Gemini(
         dialect=dialects.GEMINI,
+        others=(dialects.GEMINI_EMBEDDINGS,),
         transport=shop.transport,
         base_url=provider.base_url,
         api_key=provider.api_key,

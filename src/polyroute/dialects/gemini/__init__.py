@@ -2,3 +2,4 @@
 
 from polyroute.dialects.gemini.dialect import Gemini as Gemini
 from polyroute.dialects.gemini.dialect import GeminiArray as GeminiArray
+from polyroute.dialects.gemini.embeddings import GeminiEmbeddings as GeminiEmbeddings
