@@ -10,11 +10,11 @@ import pytest
 from tests.journeys.rig import ADMIN, Rig, Told, gateway
 from typer.testing import CliRunner
 
+from polyroute.authorisation import GRANTS, ROLES
 from polyroute.cli.keys import OPERATOR
 from polyroute.cli.main import build
 from polyroute.server.endpoints import Endpoint
 from polyroute.server.table import build_table
-from polyroute.state.authorisation import GRANTS, ROLES
 from polyroute.state.directory import KeyOrder
 from polyroute.types.access import Role
 

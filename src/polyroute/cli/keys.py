@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
+from polyroute.authorisation import ROLES
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, print_json, print_table, say, told
 from polyroute.cli.store import open_directory
 from polyroute.errors import InvalidRequest
-from polyroute.state.authorisation import ROLES
 from polyroute.state.directory import Directory, Issued, KeyOrder
 from polyroute.types.access import Caller, Role
 from polyroute.types.identity import KeyRecord, Money, Pace, shown

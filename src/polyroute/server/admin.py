@@ -8,11 +8,11 @@ import asyncio
 
 from msgspec.structs import asdict, replace
 
+from polyroute.authorisation import Action
 from polyroute.errors import InvalidRequest
 from polyroute.server.endpoints import Endpoint, Handler
 from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
-from polyroute.state.authorisation import Action
 from polyroute.state.directory import AccountKind, KeyChange, KeyOrder, taken
 from polyroute.stores.records.chain import check
 from polyroute.types.encoding import to_json

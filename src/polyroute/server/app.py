@@ -7,6 +7,7 @@ import asyncio
 import logging
 
 from polyroute import errors
+from polyroute.authorisation import may_ever
 from polyroute.ports import Monotonic, NamesErrors
 from polyroute.server.endpoints import Found, Table
 from polyroute.server.errors import Mapped, map_error
@@ -15,7 +16,6 @@ from polyroute.server.headers import encode
 from polyroute.server.idempotency import HEADER, once
 from polyroute.server.reviews import answer_held
 from polyroute.server.services import Services
-from polyroute.state.authorisation import may_ever
 
 _log = logging.getLogger("polyroute.server")
 _INTERNAL = Mapped(

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct
 
+from polyroute.authorisation import Action
 from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
-from polyroute.state.authorisation import Action
 
 Handler = Callable[[Exchange, Services], Awaitable[None]]
 

@@ -5,13 +5,13 @@ import asyncio
 import orjson
 from msgspec.structs import replace
 
+from polyroute.authorisation import Resource, allowed
 from polyroute.errors import UnknownModel, UnknownObject
 from polyroute.preview import preview
 from polyroute.server import gemini
 from polyroute.server.exchange import Exchange
 from polyroute.server.models import entry_of
 from polyroute.server.services import Services
-from polyroute.state.authorisation import Resource, allowed
 from polyroute.state.reviews import review_id
 from polyroute.types.access import Caller
 from polyroute.types.encoding import to_json

@@ -8,6 +8,7 @@ import asyncio
 
 from msgspec import Struct
 
+from polyroute.authorisation import Action
 from polyroute.errors import Conflict, InvalidRequest, UnknownObject
 from polyroute.prompts.reference import parse_reference
 from polyroute.prompts.shelf import Actor, Shelf
@@ -15,7 +16,6 @@ from polyroute.prompts.show import listed, shown
 from polyroute.server.endpoints import Endpoint, Handler
 from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
-from polyroute.state.authorisation import Action
 from polyroute.state.directory import taken
 from polyroute.types.encoding import to_json
 from polyroute.types.prompts import Kept, Prompt, Variable, Variant, Wordings

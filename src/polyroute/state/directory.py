@@ -11,9 +11,9 @@ from typing import Literal, TypeVar
 from msgspec import Struct, ValidationError, convert, json, to_builtins
 from msgspec.structs import replace
 
+from polyroute.authorisation import Action, Resource, allowed, authorise, may_grant
 from polyroute.errors import Forbidden, InvalidRequest, UnknownObject
 from polyroute.ports import Records
-from polyroute.state.authorisation import Action, Resource, allowed, authorise, may_grant
 from polyroute.types.access import Caller, Role
 from polyroute.types.identity import Account, KeyRecord, Metadata, Money, Pace, shown
 from polyroute.types.records import Act, Change, Kind, Put, Record, Remove

@@ -10,9 +10,9 @@ from datetime import datetime
 from msgspec import json
 from msgspec.structs import replace
 
+from polyroute.authorisation import Resource, allowed, authorise
 from polyroute.errors import Conflict, Forbidden, InvalidRequest, UnknownObject
 from polyroute.ports import Records
-from polyroute.state.authorisation import Resource, allowed, authorise
 from polyroute.types.access import Caller
 from polyroute.types.content import Text
 from polyroute.types.records import Act, Put

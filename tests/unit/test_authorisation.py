@@ -2,8 +2,8 @@ from typing import get_args
 
 import pytest
 
+from polyroute.authorisation import GRANTS, NOBODYS, ROLES, Action, Resource, allowed, authorise, may_grant
 from polyroute.errors import Forbidden
-from polyroute.state.authorisation import GRANTS, NOBODYS, ROLES, Action, Resource, allowed, authorise, may_grant
 from polyroute.types.access import Caller, Role
 
 OWN = Resource(tenant="acme", team="red", user="ann")
