@@ -63,7 +63,7 @@ def test_snake_case_says_the_same_as_camel_case() -> None:
 
 
 def test_calls_without_ids_are_joined_to_their_results_by_name_and_order() -> None:
-    calls = [{"functionCall": {"name": name, "args": {}}} for name in ("a", "b", "a")]
+    calls: list[Any] = [{"functionCall": {"name": name, "args": {}}} for name in ("a", "b", "a")]
     results = [{"functionResponse": {"name": name, "response": {"output": str(i)}}} for i, name in enumerate("aab")]
     contents = [{"role": "model", "parts": calls}, {"role": "user", "parts": results}]
     request = DIALECT.parse_request({"model": "m", "contents": contents}, {})
