@@ -75,7 +75,8 @@ def covers(price: Price, units: Units) -> bool:
 
 def is_by_unit(price: Price) -> bool:
     """Whether tokens cost nothing and something else does."""
-    return not is_free(price) and not price.tiers and not any(_token_rates(price.rates))
+    rates = price.rates
+    return not (rates.input or rates.output or price.tiers or any(_token_rates(rates)) or is_free(price))
 
 
 def charged(units: Units, price: Price) -> Units | None:

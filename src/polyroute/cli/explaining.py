@@ -105,7 +105,18 @@ def _how(attempt: Attempt) -> str:
 
 def _tokens(usage: Usage) -> str:
     estimate = " (an estimate)" if usage.estimated else ""
-    return f"{usage.total_input_tokens} tokens in, {usage.total_tokens - usage.total_input_tokens} out{estimate}"
+    said = f"{usage.total_input_tokens} tokens in, {usage.total_tokens - usage.total_input_tokens} out"
+    units = usage.units
+    if units is None:
+        return said + estimate
+    beside = (
+        (units.images, f"{units.images} images {units.image_kind}".rstrip()),
+        (units.audio_ms, f"{units.audio_ms / 1000:g} s of audio"),
+        (units.characters, f"{units.characters} characters"),
+        (units.searches, f"{units.searches} searches"),
+    )
+    told = [text for count, text in beside if count]
+    return ", ".join([said, *told] if usage.total_tokens else told) + estimate
 
 
 def _validation(receipt: Receipt) -> Iterator[str]:

@@ -1,17 +1,18 @@
 """The verb `models`: what is known of each model, from the price data, the document and our own books."""
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from msgspec.structs import asdict
 
 from polyroute.catalog.cards import Catalogue
-from polyroute.catalog.pricing import is_free, price_at
+from polyroute.catalog.pricing import is_by_unit, is_free, price_at
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, print_json, print_table, told
 from polyroute.config.load import read
 from polyroute.config.resolve import deployments
 from polyroute.stores.figures import Figures
-from polyroute.types.cards import Deployment, Price
+from polyroute.types.cards import Deployment, Price, Rates
 from polyroute.types.money import format_usd
 from polyroute.wiring.stores import open_store
 
@@ -71,6 +72,7 @@ def _as_json(deployment: Deployment, seen: Figures | None) -> dict[str, object]:
         "max_output_tokens": card.max_output_tokens,
         "modalities": None if card.modalities is None else sorted(card.modalities),
         "capabilities": None if card.capabilities is None else sorted(card.capabilities),
+        "operations": None if card.operations is None else sorted(card.operations),
         "tags": sorted(card.tags),
         "quality": card.quality,
         "latency_ms": card.latency_ms,
@@ -87,4 +89,21 @@ def _price(deployment: Deployment) -> Price | None:
 def _rate(price: Price | None, kind: str) -> str:
     if price is None:
         return "unknown"
+    if is_by_unit(price):
+        return ", ".join(_by_unit(price.rates)) if kind == "input" else "-"
     return "free" if is_free(price) else format_usd(asdict(price.rates)[kind])
+
+
+def _by_unit(rates: Rates) -> Iterator[str]:
+    """What each thing that is not counted in tokens costs."""
+    for rate, each in (
+        (rates.image, "an image"),
+        (rates.audio_minute, "a minute"),
+        (rates.million_characters, "M characters"),
+        (rates.search, "a search"),
+    ):
+        if rate is not None:
+            yield f"{format_usd(rate)} {each}"
+    if rates.images:
+        low, high = min(rates.images.values()), max(rates.images.values())
+        yield f"{format_usd(low)} to {format_usd(high)} an image"

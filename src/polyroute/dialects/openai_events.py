@@ -85,7 +85,7 @@ class EventTap:
         if self._body is not None:
             events = [encode(told) for told in self._whole(bytes(self._body))]
             passed, self._held = events[:-1], events[-1]
-        elif rest := self._events.rest():
+        elif (rest := self._events.rest()) and _is_whole(rest):  # the last event may lack its blank line
             self._weigh(rest, passed)
         if not self._held:
             raise StreamInterrupted("the provider's stream stopped before the answer was finished")
@@ -145,6 +145,14 @@ class EventPasser:
 
 def encode(told: Told) -> bytes:
     return b"event: %s\ndata: %s\n\n" % (told["type"].encode(), orjson.dumps(told))
+
+
+def _is_whole(event: bytes) -> bool:
+    try:
+        orjson.loads(parse_event(event)[1])
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _seen(event: bytes) -> _Event:

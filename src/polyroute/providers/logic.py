@@ -56,6 +56,8 @@ class LogicProvider:
         self._fetch = fetch
 
     def obstacles(self, request: Request, target: Deployment) -> tuple[str, ...]:
+        if request.operation != "chat":
+            return (f"logic does no {request.operation}",)
         return ("n > 1: logic has one answer",) if request.n > 1 else ()
 
     async def complete(

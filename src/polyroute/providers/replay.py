@@ -95,6 +95,8 @@ class Replay:
             raise _unusable(recordings, f"cannot be read: {exc}") from exc
 
     def obstacles(self, request: Request, target: Deployment) -> tuple[str, ...]:
+        if request.operation != "chat":
+            return (f"no {request.operation} was recorded",)
         return (f"n={request.n}: one answer was recorded",) if request.n > 1 else ()
 
     async def complete(

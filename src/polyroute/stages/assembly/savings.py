@@ -10,7 +10,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from polyroute.catalog import pricing
-from polyroute.types.cards import Deployment
+from polyroute.types.cards import Deployment, Price
 from polyroute.types.response import Usage
 
 
@@ -23,10 +23,17 @@ class Saving(Struct, frozen=True, kw_only=True):
 def saving(usage: Usage, spent_usd: Decimal, baseline: Deployment, day: date) -> Saving | None:
     """None where the baseline's price is not known."""
     price = pricing.price_at(baseline.card, day)
-    if price is None:
+    if price is None or not _prices(price, usage):
         return None
     baseline_usd = pricing.cost(usage, price)
     return Saving(baseline=baseline.model, baseline_usd=baseline_usd, saved_usd=baseline_usd - spent_usd)
+
+
+def _prices(price: Price, usage: Usage) -> bool:
+    """Whether the baseline counts what the answer was billed by: minutes say nothing of tokens."""
+    if usage.units is None:
+        return not pricing.is_by_unit(price)
+    return bool(usage.total_tokens) or pricing.charged(usage.units, price) is not None
 
 
 def dearest(deployments: tuple[Deployment, ...], day: date) -> Deployment | None:

@@ -24,7 +24,7 @@ def candidate(deployment: Deployment, needs: Needs, size: Size, today: date, lat
     per_1k = expected = worst = None
     if price is not None:
         usual, most = min(outputs, _EXPECTED_OUTPUT_TOKENS) * needs.choices, outputs * needs.choices
-        per_1k = price.rates.input / 1000
+        per_1k = None if pricing.is_by_unit(price) else price.rates.input / 1000
         expected = pricing.expected_cost(reads, usual, price, units)
         worst = pricing.worst_cost(inputs, most, price, cache_writes=needs.caches, audio=needs.audio, units=units)
     return Candidate(
