@@ -30,7 +30,7 @@ from polyroute.wiring.dialects import ANTHROPIC_MESSAGES, OPENAI_CHAT, OPENAI_RE
 
 Case = dict[str, Any]
 pytestmark = pytest.mark.skipif(not CORPUS.exists(), reason="the conformance corpus is not beside this checkout")
-PAIRS = [
+PAIRS: list[tuple[Dialect, Dialect]] = [
     (OPENAI_RESPONSES, OPENAI_CHAT),
     (OPENAI_RESPONSES, ANTHROPIC_MESSAGES),
     (OPENAI_CHAT, OPENAI_RESPONSES),

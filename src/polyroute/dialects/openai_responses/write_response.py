@@ -52,14 +52,13 @@ _TEXT = {"format": {"type": "text"}}
 def render_response(response: Response, request: Request) -> bytes:
     choice = response.choices[0]
     reason = incomplete_reason(choice.stop, refusal_shown=any(isinstance(part, Refusal) for part in choice.parts))
-    answer_id = answer_id_of(response.id)
-    items = _Items(answer_id, choice.logprobs or ())
+    items = _Items(response.id, choice.logprobs or ())
     for part in choice.parts:
         items.add(part)
     if reason is not None and items.written and "status" in items.written[-1]:
         items.written[-1]["status"] = "incomplete"  # it was being written when the answer stopped
     body = {
-        **head(answer_id, response.model, response.created_s or 0),
+        **head(response.id, response.model, response.created_s or 0),
         **echo(request),
         **ending(reason, choice.raw_stop),
         "output": items.written,
@@ -70,12 +69,10 @@ def render_response(response: Response, request: Request) -> bytes:
     return orjson.dumps(body)
 
 
-def answer_id_of(answer_id: str) -> str:
-    return answer_id if answer_id.startswith("resp_") else made_id("resp", answer_id)
-
-
 def head(answer_id: str, model: str, created_s: int) -> Item:
-    return {"id": answer_id, "object": "response", "created_at": created_s, "model": model, "error": None}
+    """`answer_id` is the provider's; one of another form than OpenAI's becomes one of ours."""
+    shown = answer_id if answer_id.startswith("resp_") else made_id("resp", answer_id)
+    return {"id": shown, "object": "response", "created_at": created_s, "model": model, "error": None}
 
 
 def echo(request: Request) -> Item:
@@ -151,4 +148,4 @@ class _Items:
         self.written.append(item)
 
     def _id(self, kind: str) -> str:
-        return made_id(kind, self._answer_id.removeprefix("resp_"), len(self.written))
+        return made_id(kind, self._answer_id, len(self.written))

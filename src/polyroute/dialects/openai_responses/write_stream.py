@@ -4,7 +4,7 @@ Items follow one another, as OpenAI sends them; calls made at once stay open tog
 in turns. The last event, with the whole answer and its usage, leaves with `end` only: until then it may prove cut.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -18,15 +18,12 @@ from polyroute.dialects.openai_responses.output import (
     image_item,
     message_item,
     reasoning_item,
-    refusal_part,
-    summary_part,
-    text_part,
 )
-from polyroute.dialects.openai_responses.shape import LAST_EVENT, UNREADABLE
+from polyroute.dialects.openai_responses.places import ADDED, DONE, EMPTY, Place, at, inner
+from polyroute.dialects.openai_responses.report import with_report
 from polyroute.dialects.openai_responses.stops import incomplete_reason
 from polyroute.dialects.openai_responses.usage import write_usage
-from polyroute.dialects.openai_responses.write_response import answer_id_of, echo, ending, head, opaque_raw
-from polyroute.dialects.sse import parse_event
+from polyroute.dialects.openai_responses.write_response import echo, ending, head, opaque_raw
 from polyroute.types.content import Image, Part, Refusal, Text, Thinking, ToolCall
 from polyroute.types.request import Request
 from polyroute.types.response import (
@@ -45,47 +42,19 @@ from polyroute.types.response import (
     WireBytes,
 )
 
-_EMPTY: dict[str, Callable[[], Item]] = {
-    "text": lambda: text_part("", [], []),
-    "refusal": lambda: refusal_part(""),
-    "summary": lambda: summary_part(""),
-}
-_ADDED = {
-    "text": "response.content_part.added",
-    "refusal": "response.content_part.added",
-    "summary": "response.reasoning_summary_part.added",
-}
-_DONE = {
-    "text": "response.output_text.done",
-    "refusal": "response.refusal.done",
-    "summary": "response.reasoning_summary_text.done",
-}
-
-
-class _Place:
-    """A part of an item that is being written, or was."""
-
-    __slots__ = ("content", "index", "item", "number", "pieces")
-
-    def __init__(self, item: Item, number: int, content: Item, index: int) -> None:
-        self.item = item
-        self.number = number  # the item's, in the answer
-        self.content = content
-        self.index = index  # the part's, in the item
-        self.pieces: list[str] = []
-
 
 class EventWriter:
     def __init__(self, request: Request) -> None:
         self._echo = echo(request)
         self._head: Item = {}
+        self._answer_id = ""  # the provider's
         self._sequence = 0
         self._items: list[Item] = []
         self._open: Item | None = None  # the message or the reasoning that is being written
-        self._place: _Place | None = None  # its last part
+        self._place: Place | None = None  # its last part
         self._part = ("", -1)  # what that is: kind and canonical number
-        self._texts: dict[int, _Place] = {}  # by canonical number: citations come late
-        self._calls: dict[int, _Place] = {}
+        self._texts: dict[int, Place] = {}  # by canonical number: citations come late
+        self._calls: dict[int, Place] = {}
         self._open_calls: list[int] = []
         self._refuses = False
         self._is_told = False  # sealed reasoning came whole: the words after it are its own
@@ -117,7 +86,7 @@ class EventWriter:
 
     def end(self, ended: Ended, report: Mapping[str, object]) -> bytes:
         if ended.wire is not None:
-            return _with_report(ended.wire, report)
+            return with_report(ended.wire, report)
         begun = b"" if self._head else self._start("", ended.model, 0)
         closing = begun + self._close_all(is_last=True)
         reason = incomplete_reason(self._stop, refusal_shown=self._refuses)
@@ -140,7 +109,7 @@ class EventWriter:
     # ── items ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _start(self, answer_id: str, model: str, created_s: int) -> bytes:
-        self._head = head(answer_id_of(answer_id), model, created_s)
+        self._answer_id, self._head = answer_id, head(answer_id, model, created_s)
         answer = {**self._head, **self._echo, "status": "in_progress", "incomplete_details": None}
         answer |= {"output": [], "usage": None}
         return self._event("response.created", response=answer) + self._event("response.in_progress", response=answer)
@@ -166,7 +135,7 @@ class EventWriter:
         closed = self._close_item()
         item = call_item(self._id("fc"), call, "in_progress")
         opened = self._add_item(item)
-        self._calls[part] = _Place(item, len(self._items) - 1, item, 0)
+        self._calls[part] = Place(item, len(self._items) - 1, item, 0)
         self._open_calls.append(part)
         return closed + opened
 
@@ -205,7 +174,7 @@ class EventWriter:
             told = {"annotation_index": len(place.content["annotations"]), "annotation": noted}
             place.content["annotations"].append(noted)
             written += self._event(
-                "response.output_text.annotation.added", **_at(place), content_index=place.index, **told
+                "response.output_text.annotation.added", **at(place), content_index=place.index, **told
             )
         return written
 
@@ -213,7 +182,7 @@ class EventWriter:
         closed = self._close_all(is_last=False) + self._add_item(item)
         return closed + self._event("response.output_item.done", output_index=len(self._items) - 1, item=item)
 
-    def _turn_to(self, kind: str, part: int) -> tuple[bytes, _Place]:
+    def _turn_to(self, kind: str, part: int) -> tuple[bytes, Place]:
         """The place of the open part of `kind`, and the events that opened it where it was not open yet."""
         if self._part == (kind, part) and self._place is not None:
             return b"", self._place
@@ -228,13 +197,13 @@ class EventWriter:
             )
             opened += self._add_item(self._open)
         held: list[Item] = self._open["summary" if wanted == "reasoning" else "content"]
-        content = _EMPTY[kind]()
+        content = EMPTY[kind]()
         held.append(content)
-        place = self._place = _Place(self._open, len(self._items) - 1, content, len(held) - 1)
+        place = self._place = Place(self._open, len(self._items) - 1, content, len(held) - 1)
         self._part = (kind, part)
         if kind == "text":
             self._texts[part] = place
-        return opened + self._event(_ADDED[kind], **_at(place), **_inner(kind, place), part=content), place
+        return opened + self._event(ADDED[kind], **at(place), **inner(kind, place), part=content), place
 
     # ── ends ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -245,12 +214,12 @@ class EventWriter:
         self._place, self._part = None, ("", -1)
         field = "refusal" if kind == "refusal" else "text"
         place.content[field] = "".join(place.pieces)
-        where = {**_at(place), **_inner(kind, place)}
+        where = {**at(place), **inner(kind, place)}
         told: Item = {field: place.content[field]}
         if kind == "text":
             told["logprobs"] = place.content["logprobs"]
-        return self._event(_DONE[kind], **where, **told) + self._event(
-            _ADDED[kind].replace(".added", ".done"), **where, part=place.content
+        return self._event(DONE[kind], **where, **told) + self._event(
+            ADDED[kind].replace(".added", ".done"), **where, part=place.content
         )
 
     def _close_item(self, status: str = "completed") -> bytes:
@@ -270,7 +239,7 @@ class EventWriter:
             # Callers parse the arguments, and "" is not JSON.
             item |= {"arguments": item["arguments"] + "".join(place.pieces) or "{}", "status": status}
             told = {"name": item["name"], "arguments": item["arguments"]}
-            closed += self._event("response.function_call_arguments.done", **_at(place), **told)
+            closed += self._event("response.function_call_arguments.done", **at(place), **told)
             closed += self._event("response.output_item.done", output_index=place.number, item=item)
         self._open_calls.clear()
         return closed
@@ -287,9 +256,9 @@ class EventWriter:
         self._is_told = False
         return self._event("response.output_item.added", output_index=len(self._items) - 1, item=item)
 
-    def _delta(self, kind: str, place: _Place, delta: str, **more: Any) -> bytes:
+    def _delta(self, kind: str, place: Place, delta: str, **more: Any) -> bytes:
         place.pieces.append(delta)
-        return self._event(kind, **_at(place), **more, delta=delta)
+        return self._event(kind, **at(place), **more, delta=delta)
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         data = orjson.dumps({"type": kind, **fields, "sequence_number": self._sequence})
@@ -297,24 +266,4 @@ class EventWriter:
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
 
     def _id(self, kind: str) -> str:
-        return made_id(kind, str(self._head.get("id", "")).removeprefix("resp_"), len(self._items))
-
-
-def _at(place: _Place) -> Item:
-    return {"item_id": place.item["id"], "output_index": place.number}
-
-
-def _inner(kind: str, place: _Place) -> Item:
-    return {"summary_index" if kind == "summary" else "content_index": place.index}
-
-
-def _with_report(tail: bytes, report: Mapping[str, object]) -> bytes:
-    """`tail` with `report` at the end of its answer, and no other byte changed; as it came where that cannot be."""
-    try:
-        answer = bytes(LAST_EVENT.decode(parse_event(tail)[1]).response).rstrip()
-    except UNREADABLE:
-        return tail
-    at = tail.rfind(answer) + len(answer) - 1
-    if not report or at < len(answer) or not answer.endswith(b"}"):
-        return tail
-    return tail[:at] + b',"polyroute":' + orjson.dumps(dict(report)) + tail[at:]
+        return made_id(kind, self._answer_id, len(self._items))
