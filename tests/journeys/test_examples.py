@@ -107,6 +107,13 @@ def test_googles_sdk_is_answered_whole_and_streamed(examples: Path) -> None:
     assert counted.endswith("model: small")
 
 
+def test_the_nearest_document_is_found_by_vectors_and_by_reranking(examples: Path) -> None:
+    by_vectors, cost, reranked = run(str(examples / "embeddings.py")).splitlines()
+    assert by_vectors.endswith("To reset your password open the settings and press reset")
+    assert reranked.endswith("To reset your password open the settings and press reset")
+    assert re.fullmatch(r"cost: 0\.00000\d+ USD", cost)
+
+
 def test_every_document_among_the_examples_checks(examples: Path) -> None:
     for document in examples.glob("*.yaml"):
         run("-m", "polyroute", "check", "-c", str(document))
