@@ -23,6 +23,7 @@ from bench.size import size
 from bench.soak import soak
 from bench.tokens import tokens
 from bench.variants import HERE
+from bench.wire import wire
 
 RESULTS = HERE / "RESULTS.md"
 _HEADING = "# Results\n\nWritten by `python -m bench --record`; README.md says how to read them.\n"
@@ -36,6 +37,7 @@ def main() -> int:
         "stream": lambda: stream(rounds=options.rounds, seconds=options.seconds),
         "size": size,
         "pieces": pieces,
+        "wire": wire,
         "tokens": tokens,
         "soak": lambda: soak(minutes=options.minutes, mix=options.mix),
     }
@@ -88,9 +90,8 @@ def _leave(*_: object) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument(
-        "part", nargs="?", default="all", choices=("all", "path", "stream", "size", "pieces", "tokens", "soak")
-    )
+    parts = ("all", "path", "stream", "size", "pieces", "wire", "tokens", "soak")
+    parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("mix", nargs="?", default="mixed", choices=tuple(MIXES), help="what is asked (soak)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all variants (path, stream); default 3")
     parser.add_argument("--seconds", type=int, default=4, help="length of one pass (path, stream); default 4")
