@@ -130,6 +130,9 @@ def test_what_does_not_fit_is_one_problem_at_its_path(routes: str, path: str, me
         ("{m: {provider: sim, capabilities: [tools, visoin]}}", "models.m.capabilities[1]", "`visoin`"),
         ("{m: {provider: sim, price: {input: 1}}}", "models.m.price", "both `input` and `output`"),
         ("{m: {provider: sim, price: {}}}", "models.m.price", "both `input` and `output`"),
+        ("{m: {provider: sim, price: {input: 1, image: 1}}}", "models.m.price", "both `input` and `output`"),
+        ("{m: {provider: sim, price: {image: {}}}}", "models.m.price", "both `input` and `output`"),
+        ("{m: {provider: sim, price: {image: {hd: -1}}}}", "models.m.price.image.hd", "no amount"),
         ("{m: {provider: sim, price: {gpu_hour_usd: 1}}}", "models.m.price", "both `gpu_hour_usd` and"),
         (
             "{m: {provider: sim, price: {input: 1, output: 1, gpu_hour_usd: 1, tokens_per_hour: 5}}}",

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from polyroute.config.document import Document
 from polyroute.config.load import loads
 from polyroute.config.resolve import Simulation, deployments, implicit_deployment, models_of, simulations
@@ -102,6 +104,21 @@ def test_what_the_document_says_of_a_model_is_laid_over_its_card() -> None:
 def test_what_it_does_not_say_stays() -> None:
     card = by_id("models: {m: {provider: openai, model: gpt-4o, quality: 0.9}}")["m@openai"].card
     assert (card.context_tokens, card.capabilities, card.prices) == (128000, frozenset({"tools"}), (KNOWN_PRICE,))
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("{audio_minute: 0.006}", Rates(audio_minute=Decimal("0.006"))),
+        ("{million_characters: 15}", Rates(million_characters=Decimal(15))),
+        ("{image: 0.04, input: 5, output: 0}", Rates(image=Decimal("0.04"), input=Decimal(5))),
+        ("{image: {hd: 0.08}, search: 0.002}", Rates(images={"hd": Decimal("0.08")}, search=Decimal("0.002"))),
+    ],
+)
+def test_what_is_not_counted_in_tokens_has_a_price_of_its_own(written: str, expected: Rates) -> None:
+    found = by_id(f"models: {{m: {{provider: simulated, price: {written}, operations: [image]}}}}")["m@simulated"].card
+    assert found.prices[0].rates == expected
+    assert found.operations == frozenset({"image"})
 
 
 def test_free_is_a_price_of_nothing_and_an_unknown_one_is_none() -> None:
