@@ -29,8 +29,9 @@ from polyroute.stages.matching.match import match
 from polyroute.stages.matching.needs import needs_of
 from polyroute.stages.route import ReviewPolicy, Route, Routes, admit, checked, fit
 from polyroute.stages.selection.constraints import constrain
-from polyroute.stages.selection.plan import make_plan, need_steps
+from polyroute.stages.selection.plan import ask_last, make_plan, need_steps
 from polyroute.stages.validation.judge import judge
+from polyroute.state.health.health import Health
 from polyroute.state.reviews import review_id
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
@@ -51,6 +52,10 @@ class RequestPath:
     @property
     def monotonic(self) -> Monotonic:
         return self._parts.around.monotonic
+
+    @property
+    def health(self) -> Health:
+        return self._parts.around.health
 
     @property
     def routes(self) -> Routes:
@@ -165,6 +170,11 @@ class RequestPath:
         plan = make_plan(route.strategy_name, choice, route.fallback, within.candidates, constraints, parts.draw())
         if within.note:
             plan = replace(plan, reason=f"{plan.reason}; {within.note}")
+        unwell = parts.around.health.unwell(
+            [step.candidate.deployment.id for step in plan.steps], classified_s, parts.draw()
+        )
+        if unwell:
+            plan = ask_last(plan, unwell)
         draft.plan = plan
         draft.mark(now())
         route = checked(route, request, plan)
@@ -173,6 +183,7 @@ class RequestPath:
     async def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
         parts, draft, request = self._parts, prepared.draft, prepared.request
+        parts.around.health.came(parts.around.monotonic())
         admission = await parts.accounts.enter(draft.caller, prepared.needs.input_tokens, parts.around.monotonic())
         meter = Meter(
             RequestFacts(
@@ -204,6 +215,7 @@ class RequestPath:
             arrived_s=draft.arrived_s,
             day=draft.time.date(),
             monotonic=parts.around.monotonic,
+            health=parts.around.health,
         )
         return Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
 

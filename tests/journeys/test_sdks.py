@@ -282,7 +282,7 @@ async def test_openai_our_own_errors(rig: Rig, oai: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.AuthenticationError):
         await oai.with_options(api_key="pk-wrong").chat.completions.create(model="gpt", **ask)
     with pytest.raises(openai.APIStatusError) as later:
-        await oai.embeddings.create(model="gpt", input="x")
+        await oai.batches.list()
     assert later.value.status_code == 501
 
 

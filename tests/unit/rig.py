@@ -20,6 +20,7 @@ from polyroute.stages.route import Route, Routes
 from polyroute.stages.validation.judge import Check, OnReject
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.allowances import Allowances, Budget
+from polyroute.state.health.health import Health
 from polyroute.stores.memory import MemoryLedger
 from polyroute.testing.providers import Outcome, ScriptedProvider, a_deployment
 from polyroute.types.access import Caller
@@ -171,6 +172,7 @@ class Rig:
                     monotonic=self.clock.monotonic,
                     sleep=self.clock.sleep,
                     jitter=lambda: 0.0,
+                    health=Health(0.0),
                 ),
                 accounts=self.accounts,
                 ledger=self.books,

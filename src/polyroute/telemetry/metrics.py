@@ -4,6 +4,7 @@ Every answer changes a dozen figures, so they are kept in plain dictionaries and
 they are asked for. Label values come from the document, so their number is bounded by it.
 """
 
+import logging
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -18,6 +19,9 @@ from polyroute.types.receipt import Attempt, Receipt
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _OVERHEAD = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
+
+_BREAKER_STATES = ("closed", "rising", "trying", "open")
+_LOG = logging.getLogger(__name__)
 
 Labels = tuple[str, ...]
 
@@ -77,6 +81,9 @@ class Metrics(Collector):
         self._saved = _Sums("polyroute_saved_usd_total", "Saved against the baseline", ("route",), signed=True)
         self._refused = _Sums("polyroute_refused", "Requests refused before a model answered", ("code",))
         self._breaches = _Sums("polyroute_tier_breaches", "Answers beyond a tier's target", ("route", "tier", "kind"))
+        self._breakers = _Sums(
+            "polyroute_breaker_state", "0 closed, 1 rising, 2 trying, 3 open", ("deployment",), signed=True
+        )
         self._overhead = _Buckets("polyroute_overhead_seconds", "Time of the gateway itself", (), _OVERHEAD)
         self._upstream = _Buckets("polyroute_upstream_seconds", "Time of one attempt", model)
         self._first_token = _Buckets("polyroute_first_token_seconds", "To the first token", model)
@@ -99,6 +106,12 @@ class Metrics(Collector):
     def breached(self, breach: Breach) -> None:
         self._breaches.figures[breach.route, breach.tier, breach.kind] += 1
 
+    def turned(self, deployment: str, before: str, after: str) -> None:
+        """A deployment's breaker opened, tries, rises or closed."""
+        self._breakers.figures[deployment,] = _BREAKER_STATES.index(after)
+        if after in ("open", "closed"):
+            _LOG.warning("the breaker of %s is %s; it was %s", deployment, after, before)
+
     def refused(self, code: str) -> None:
         self._refused.figures[code,] += 1
 
@@ -115,6 +128,7 @@ class Metrics(Collector):
             self._saved,
             self._refused,
             self._breaches,
+            self._breakers,
             self._overhead,
             self._upstream,
             self._first_token,

@@ -31,6 +31,7 @@ from polyroute.stages.execution.runner import Surroundings
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.shared import SharedAccounts
 from polyroute.state.directory import Directory
+from polyroute.state.health.health import Health
 from polyroute.state.ids import RANDOM_BITS, new_id
 from polyroute.state.keys import Digest
 from polyroute.state.latencies import Latencies
@@ -77,6 +78,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     ledger: JournaledLedger
     accounts: Accounts
     latencies: Latencies
+    health: Health
     metrics: Metrics
     started_at_s: int
     records: ClosableRecords
@@ -99,6 +101,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         managed = Managed(records)
         await asyncio.to_thread(managed.refresh)
         accounts = open_accounts(document, access.allowances(document, managed), store, ledger)
+        metrics = Metrics()
         foundation = Foundation(
             store=store,
             records=records,
@@ -108,13 +111,14 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             ledger=ledger,
             accounts=accounts,
             latencies=Latencies(),
-            metrics=Metrics(),
+            health=Health(time.monotonic(), metrics.turned),
+            metrics=metrics,
             started_at_s=int(time.time()),
         )
-        await upkeep.catch_up(foundation)
         if isinstance(accounts, SharedAccounts):
             stack.push_async_callback(accounts.aclose)
             await accounts.start()
+        await upkeep.catch_up(foundation)
         built = assemble(loaded, env, foundation)
         keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
         stack.push_async_callback(upkeep.end, keeper)
@@ -150,7 +154,11 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         classifier=workshop.classifier,
         dialects=DIALECTS,
         around=Surroundings(
-            providers=build_providers(workshop), monotonic=time.monotonic, sleep=asyncio.sleep, jitter=random.random
+            providers=build_providers(workshop),
+            monotonic=time.monotonic,
+            sleep=asyncio.sleep,
+            jitter=random.random,
+            health=foundation.health,
         ),
         accounts=foundation.accounts,
         ledger=foundation.ledger,

@@ -11,6 +11,7 @@ from polyroute.ports import Judgement, Monotonic
 from polyroute.stages.execution import costs
 from polyroute.stages.execution.meter import Meter, Ticket
 from polyroute.stages.execution.progress import Outcome
+from polyroute.state.health.health import Health
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Attempt, AttemptStatus, milliseconds
 from polyroute.types.response import Usage
@@ -49,21 +50,30 @@ NOTHING = Heard()
 class AttemptLog:
     """Grows as attempts end. `attempts` is for the receipt, `outcomes` for the next decision."""
 
-    def __init__(self, meter: Meter, *, needs: Needs, arrived_s: float, day: date, monotonic: Monotonic) -> None:
+    def __init__(
+        self, meter: Meter, *, needs: Needs, arrived_s: float, day: date, monotonic: Monotonic, health: Health
+    ) -> None:
         self._meter = meter
         self._needs = needs
         self._arrived_s = arrived_s
         self._day = day
         self._monotonic = monotonic
+        self._health = health
         self.attempts: list[Attempt] = []
         self.outcomes: tuple[Outcome, ...] = ()
         self.last_error: ProviderError | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the newest attempt failed; a rejected answer did not."""
+        return bool(self.attempts) and self.attempts[-1].status == "failed"
 
     def answered(self, trial: Trial, heard: Heard, judgement: Judgement | None = None) -> None:
         """A whole answer, accepted or not."""
         remedy = judgement.remedy if judgement else None
         status: AttemptStatus = "succeeded" if remedy is None else "rejected"
         self._note(trial, status, heard, heard.usage or self._counted(trial, heard), judgement=judgement)
+        self._health.succeeded(trial.deployment.id, self._monotonic())
         self.outcomes += (Outcome(step=trial.step, accepted=remedy is None, remedy=remedy or Remedy.SWITCH),)
 
     def failed(self, trial: Trial, error: ProviderError, heard: Heard = NOTHING) -> None:
@@ -71,6 +81,7 @@ class AttemptLog:
         if usage is None and (heard.output_tokens or not costs.is_unbilled(error)):
             usage = self._counted(trial, heard)
         self._note(trial, "failed", heard, usage, error=error)
+        self._health.failed(trial.deployment.id, error, self._monotonic())
         self.outcomes += (Outcome(step=trial.step, remedy=error.remedy, retry_after_s=error.retry_after_s),)
         self.last_error = error.with_traceback(None)  # its frames hold this log, and would keep both
 

@@ -17,6 +17,7 @@ from polyroute.stages.execution.attempts import NOTHING, AttemptLog, Heard, Tria
 from polyroute.stages.execution.meter import Meter
 from polyroute.stages.execution.progress import MAX_JITTER, Accept, GiveUp, Try, decide
 from polyroute.stages.execution.wording import Wording
+from polyroute.state.health.health import Health
 from polyroute.types.cards import Deadlines
 from polyroute.types.receipt import Attempt
 from polyroute.types.request import Request
@@ -31,6 +32,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     monotonic: Monotonic
     sleep: Callable[[float], Awaitable[None]]
     jitter: Callable[[], float]  # in [0, 1)
+    health: Health
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -79,6 +81,8 @@ class Run:
             case Accept():
                 return None
             case Try():
+                if self.log.has_failed:
+                    decision = self._spared(decision)
                 if decision.pause_s:
                     paused_at_s = around.monotonic()
                     await around.sleep(decision.pause_s * (1 + around.jitter() * MAX_JITTER))
@@ -88,6 +92,19 @@ class Run:
                 raise self._gave_up(decision)
             case _ as never:
                 assert_never(never)
+
+    def _spared(self, next_try: Try) -> Try:
+        """The same, or the next deployment at once where this one is found to be failing. Raises PlanExhausted where
+        further attempts are all spent.
+        """
+        health, now = self._around.health, self._around.monotonic()
+        is_again = next_try.step == self.log.outcomes[-1].step
+        has_others = next_try.step + 1 < len(self._order.plan.steps)
+        if is_again and has_others and health.standing(self._deployment(next_try.step), now, 0.0) == "failing":
+            next_try = Try(step=next_try.step + 1)
+        if not health.allows_another(self._deployment(next_try.step)):
+            raise self._gave_up(GiveUp())
+        return next_try
 
     def _gave_up(self, decision: GiveUp) -> PlanExhausted | DeadlineExceeded:
         attempts = self.log.attempts
@@ -144,8 +161,12 @@ class Run:
             self.log.abandoned(trial, exc)
             raise
 
+    def _deployment(self, number: int) -> str:
+        return self._order.plan.steps[number].candidate.deployment.id
+
     async def _begin(self, number: int) -> Trial:
         candidate = self._order.plan.steps[number].candidate
+        self._around.health.began(candidate.deployment.id, self._around.monotonic())
         ticket = await self._meter.begin(candidate, len(self.log.attempts))
         wording = self._order.wording
         return Trial(

@@ -1,6 +1,8 @@
 """From a strategy's choice to the plan: deployments in order, with the route's fallback after them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
 
 from polyroute.errors import NoCandidate
 from polyroute.ports import Choice
@@ -32,6 +34,15 @@ def make_plan(
         reason += f"; {constraints.request_class} request, so by price"
     steps = tuple(Step(candidate=c, max_tries=c.deployment.max_tries) for c in ordered)
     return Plan(strategy=strategy, steps=steps, reason=reason)
+
+
+def ask_last(plan: Plan, unwell: Mapping[str, str]) -> Plan:
+    """The deployments that are doing badly, with how, behind the others."""
+    steps = sorted(plan.steps, key=lambda step: step.candidate.deployment.id in unwell)
+    if steps[0] is plan.steps[0]:
+        return replace(plan, steps=tuple(steps))
+    first = plan.steps[0].candidate.deployment.id
+    return replace(plan, steps=tuple(steps), reason=f"{plan.reason}; {first} is {unwell[first]}, so it is asked last")
 
 
 def need_steps(plan: Plan, exclusions: tuple[Exclusion, ...]) -> None:
