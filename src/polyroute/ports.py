@@ -353,5 +353,5 @@ class SharedCounters(Protocol):
     async def join(self, generation: str, standings: Sequence[Standing], counted: Sequence[Counted]) -> None:
         """Say all that this replica holds and has spent, and what it admitted that is not counted there."""
 
-    async def seed(self, windows: Sequence[str], booked: Sequence[Booked]) -> None:
-        """What the books say of these windows: sets to the maximum, never adds."""
+    async def seed(self, windows: Sequence[str], booked: Sequence[Booked], dead: Sequence[str] = ()) -> None:
+        """What the books say of these windows: sets to the maximum, never adds. `dead` hold nothing any more."""

@@ -93,7 +93,8 @@ class Postgres:
     def run(self, sql: str, database: str = "postgres") -> str:
         command: list[str | Path] = [self._binaries / "psql", "-h", self.folder, "-U", "postgres", "-d", database]
         command += ["-X", "-At", "-c", sql]
-        return subprocess.run(command, check=True, capture_output=True, text=True, **self._how).stdout.strip()
+        ran = subprocess.run(command, check=True, capture_output=True, **self._how)
+        return bytes(ran.stdout).decode().strip()
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.folder}"

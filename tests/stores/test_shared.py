@@ -16,7 +16,7 @@ from tests.rig.servers import Valkey
 from polyroute.errors import BudgetExceeded, RateLimited, StoreError
 from polyroute.state.accounts.allowances import Allowances, Budget, Rates
 from polyroute.state.accounts.budgets import Period
-from polyroute.state.accounts.shared import ByReplica, SharedAccounts, WhenAway
+from polyroute.state.accounts.shared import SharedAccounts, Spending, WhenAway
 from polyroute.stores.shared.counters import RedisCounters
 from polyroute.stores.shared.resp import connect, encode, parse_place
 from polyroute.types.access import Caller
@@ -41,14 +41,14 @@ class SharedBooks:
     def total_usd(self) -> Decimal:
         return sum(self.spent.values(), Decimal(0))
 
-    async def read(self, starts: Mapping[Period, datetime]) -> Mapping[Period, ByReplica]:
+    async def read(self, starts: Mapping[Period, datetime]) -> Spending:
         if self.is_away:
             raise StoreError("the books are away")
         lines = [
             (replica, Spent(tenant="default", team="blue", user="ann", key_id="ci", model="m", cost_usd=cost))
             for replica, cost in self.spent.items()
         ]
-        return dict.fromkeys(starts, lines)
+        return Spending(since=dict.fromkeys(starts, lines))
 
 
 class Fleet:

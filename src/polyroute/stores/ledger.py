@@ -9,8 +9,9 @@ waits: in memory and in the journal, or, for a database on another machine, put 
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +21,7 @@ from msgspec import Struct
 
 from polyroute.errors import StoreError
 from polyroute.stores.drain import LONGEST_PAUSE_S, Drain
-from polyroute.stores.journal.files import DeadJournal, claim, journal_paths
+from polyroute.stores.journal.files import DeadJournal, Turn, claim, journal_paths
 from polyroute.stores.journal.journal import Journal
 from polyroute.stores.journal.lines import OpenRequest, Settled, settled
 from polyroute.stores.recovery import in_flight, recover
@@ -31,6 +32,7 @@ from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
 Durability = Literal["process", "power"]
 
 _LOG = logging.getLogger(__name__)
+_TURN_TRIES, _TURN_PAUSE_S = 1000, 0.01  # for another process's recovery to end
 _RECOVERY_BATCH = 2000  # requests per commit: what is settled meanwhile waits for one
 # Settlements that the database has not taken yet:
 _FULL = 2_048  # who brings more waits for it, or they are put aside
@@ -48,7 +50,7 @@ class Recovery(Struct, frozen=True, kw_only=True):
 
     requests: int = 0
     cost_usd: Decimal = ZERO_USD
-    journals: int = 0  # that they left
+    dead: tuple[str, ...] = ()  # the processes
 
 
 class JournaledLedger(ABC):
@@ -136,6 +138,27 @@ class JournaledLedger(ABC):
         does not take is left for the next time: StoreError.
         """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._prepare)
+        async with self._turn():
+            return await self._recover(now)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            turn = Turn(self._journals)
+        except OSError as fault:
+            raise StoreError(f"the folder {self._journals} cannot be used: {fault}") from fault
+        try:
+            for _ in range(_TURN_TRIES):
+                if turn.take():
+                    break
+                await asyncio.sleep(_TURN_PAUSE_S)
+            else:
+                raise StoreError(f"another process is recovering {self._journals} for too long")
+            yield
+        finally:
+            turn.give()
+
+    async def _recover(self, now: datetime) -> Recovery:
         left = [journal for path in journal_paths(self._journals) if (journal := claim(path)) is not None]
         requests, cost_usd = 0, ZERO_USD
         try:
@@ -153,7 +176,8 @@ class JournaledLedger(ABC):
         finally:
             for journal in left:
                 journal.leave()
-        return Recovery(requests=requests, cost_usd=cost_usd, journals=len(held))
+        dead = sorted({journal.replica for journal, _ in held})
+        return Recovery(requests=requests, cost_usd=cost_usd, dead=tuple(dead))
 
     async def drain(self) -> None:
         """Everything settled so far is in the database when this returns. Raises StoreError."""

@@ -14,7 +14,7 @@ from polyroute.ports import Notes, Records
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.allowances import Allowances
 from polyroute.state.accounts.budgets import Period
-from polyroute.state.accounts.shared import ByReplica, SharedAccounts
+from polyroute.state.accounts.shared import ByReplica, SharedAccounts, Spending
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.records.sqlite import SqliteRecords
 from polyroute.stores.shared.counters import RedisCounters
@@ -56,8 +56,9 @@ def open_accounts(document: Document, allowances: Allowances, store: Store, ledg
     except ValueError as fault:
         raise StoreError(f"store.shared is no address: {fault}") from None
 
-    async def read_spending(starts: Mapping[Period, datetime]) -> Mapping[Period, ByReplica]:
-        return await asyncio.to_thread(_spending, store, starts)
+    async def read_spending(starts: Mapping[Period, datetime]) -> Spending:
+        recovery = await ledger.recover(datetime.now(UTC))
+        return Spending(since=await asyncio.to_thread(_spending, store, starts), dead=recovery.dead)
 
     return SharedAccounts(
         allowances,

@@ -42,11 +42,11 @@ class Kept(Protocol):
 async def catch_up(kept: Kept) -> None:
     """At start. Raises StoreError where the database is on this machine and fails."""
     try:
-        await _recover(kept)
+        dead = await _recover(kept)
     except StoreError as fault:
         _wait_for_books(kept, fault)
     else:
-        await restore_budgets(kept)
+        await restore_budgets(kept, dead)
 
 
 async def keep_up(kept: Kept) -> None:
@@ -54,12 +54,12 @@ async def keep_up(kept: Kept) -> None:
     while True:
         await asyncio.sleep(_LOOK_S if kept.accounts.knows_spending else _SOON_S)
         try:
-            has_recovered = await _recover(kept)
+            dead = await _recover(kept)
         except StoreError as fault:
             _LOG.debug("put off: %s", fault)
             continue
-        if has_recovered or not kept.accounts.knows_spending:
-            await restore_budgets(kept)
+        if dead or not kept.accounts.knows_spending:
+            await restore_budgets(kept, dead)
 
 
 async def end(keeper: asyncio.Task[None]) -> None:
@@ -67,7 +67,7 @@ async def end(keeper: asyncio.Task[None]) -> None:
     await asyncio.gather(keeper, return_exceptions=True)
 
 
-async def restore_budgets(kept: Kept) -> None:
+async def restore_budgets(kept: Kept, dead: tuple[str, ...] = ()) -> None:
     """Sets what was spent to what the books say; what is held for calls under way stays held.
 
     What is settled while books on another machine are read counts on top: at worst twice until the next restoring, and
@@ -76,7 +76,7 @@ async def restore_budgets(kept: Kept) -> None:
     now, accounts = datetime.now(UTC), kept.accounts
     if isinstance(accounts, SharedAccounts):
         with contextlib.suppress(StoreError):  # the next request under a budget tries again
-            await accounts.seed()
+            await accounts.seed(dead)
         return
     before = accounts.settled_nanos(now)
     try:
@@ -107,9 +107,9 @@ def _wait_for_books(kept: Kept, fault: StoreError) -> None:
     kept.accounts.close_budgets(str(fault))
 
 
-async def _recover(kept: Kept) -> bool:
-    """Whether there was anything of a dead process."""
+async def _recover(kept: Kept) -> tuple[str, ...]:
+    """The processes that had died."""
     recovery = await kept.ledger.recover(datetime.now(UTC))
     if recovery.requests:
         _LOG.warning("%d requests of a dead process were closed at %s USD", recovery.requests, recovery.cost_usd)
-    return recovery.journals > 0
+    return recovery.dead

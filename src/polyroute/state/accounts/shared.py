@@ -14,6 +14,8 @@ from functools import partial
 from itertools import islice
 from typing import Literal
 
+from msgspec import Struct
+
 from polyroute.errors import StoreError
 from polyroute.ports import Monotonic, Sent, SharedCounters
 from polyroute.state.accounts.accounts import Accounts, Admission, Rate, RateStandings, exceeded, priced
@@ -29,7 +31,16 @@ from polyroute.types.receipt import Spent
 
 WhenAway = Literal["share", "refuse"]
 ByReplica = Sequence[tuple[str, Spent]]
-ReadSpending = Callable[[Mapping[Period, datetime]], Awaitable[Mapping[Period, ByReplica]]]
+
+
+class Spending(Struct, frozen=True, kw_only=True):
+    """What the books say was spent, of each window by whom; and which processes are dead and wholly in them."""
+
+    since: Mapping[Period, ByReplica]
+    dead: tuple[str, ...] = ()
+
+
+ReadSpending = Callable[[Mapping[Period, datetime]], Awaitable[Spending]]
 
 _TRIES = 5
 _MOST_SEEN = 10_000  # rate windows whose standing is remembered
@@ -77,7 +88,8 @@ class SharedAccounts(Accounts):
         utc_now: Callable[[], datetime],
         window_s: float = WINDOW_S,
     ) -> None:
-        """`read_spending`: what the books say since each window began; raises StoreError."""
+        """`read_spending`: what the books say since each window began, once they hold what dead processes of this
+        machine left; raises StoreError."""
         super().__init__(allowances)
         self._windows = Windows(window_s)  # what this replica admitted
         self._admitted_alone = Windows(window_s)
@@ -236,6 +248,8 @@ class SharedAccounts(Accounts):
             else:
                 return self._held(amount, list(asked))
         self._refuse_alone()
+        if not self._link.is_away:
+            raise StoreError("the shared store forgets what it is told")
         return self._hold_alone(amount, asked, worst_usd)
 
     def remaining_usd(self, caller: Caller, model: str | None, now: datetime) -> Decimal | None:
@@ -249,25 +263,27 @@ class SharedAccounts(Accounts):
             left.append(cap.limit_nanos - mine.total if alone is None else alone)
         return from_nanos(max(min(left), 0))
 
-    async def seed(self) -> None:
+    async def seed(self, dead: Sequence[str] = ()) -> None:
         """Tell the shared store what the books say: of processes that died, and of budgets that are new.
 
-        May be said twice. Raises StoreError where the books cannot be read.
+        `dead` are processes whose requests are all in the books. May be said twice. Raises StoreError where the books
+        cannot be read.
         """
         starts = self.windows(self._utc_now())
         spending = await self._read_spending(starts)
+        dead = (*dead, *spending.dead)
         booked: dict[tuple[str, str], Booked] = {}
-        for name, replica, period, nanos in self._by_tally(spending, starts):
+        for name, replica, period, nanos in self._by_tally(spending.since, starts):
             before = booked.get((name, replica))
             booked[name, replica] = Booked(name, replica, nanos + (before.settled if before else 0), keep_s(period))
         windows = [window_name(period, start) for period, start in starts.items()]
         joins = self._link.joins
         try:
             try:
-                await self._counters.seed(windows, list(booked.values()))
+                await self._counters.seed(windows, list(booked.values()), dead)
             except Forgotten:
                 await self._link.join(joins)
-                await self._counters.seed(windows, list(booked.values()))
+                await self._counters.seed(windows, list(booked.values()), dead)
         except StoreError as fault:
             self._link.lost(fault)
         except Forgotten:
@@ -382,7 +398,8 @@ class SharedAccounts(Accounts):
         starts = self.windows(self._utc_now())
         with contextlib.suppress(StoreError):
             totals: dict[str, int] = {}
-            for name, _, _, nanos in self._by_tally(await self._read_spending(starts), starts):
+            spending = await self._read_spending(starts)
+            for name, _, _, nanos in self._by_tally(spending.since, starts):
                 totals[name] = totals.get(name, 0) + nanos
             self._purse.learn(totals)
 

@@ -84,6 +84,20 @@ def replica_of(path: Path) -> str:
     return path.stem.partition("-")[0]
 
 
+class Turn:
+    """One process at a time recovers a folder's journals: who comes next finds all of it in the books."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises OSError."""
+        self._descriptor = os.open(folder / "recovery.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def take(self) -> bool:
+        return _lock(self._descriptor, fcntl.LOCK_EX)
+
+    def give(self) -> None:
+        os.close(self._descriptor)
+
+
 def create(path: Path) -> int:
     """The descriptor of a new file that is this process's own."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -143,12 +143,13 @@ class RedisCounters:
             raise Forgotten
         self._generation = fresh
 
-    async def seed(self, windows: Sequence[str], booked: Sequence[Booked]) -> None:
-        """What the books say of these windows. Raises Forgotten."""
+    async def seed(self, windows: Sequence[str], booked: Sequence[Booked], dead: Sequence[str] = ()) -> None:
+        """What the books say of these windows, and who is dead and wholly in them. Raises Forgotten."""
         for start in range(0, max(len(booked), 1), _AT_ONCE):
             some = booked[start : start + _AT_ONCE]
-            done = windows if start + _AT_ONCE >= len(booked) else ()
-            await self._run("seed", len(done), *done, *(word for one in some for word in one))
+            is_last = start + _AT_ONCE >= len(booked)
+            done, gone = (windows, dead) if is_last else ((), ())
+            await self._run("seed", len(done), *done, len(gone), *gone, *(word for one in some for word in one))
 
     async def _run(self, name: str, *words: str | int) -> list[int]:
         reply = await self._call(name, self._generation, *words)

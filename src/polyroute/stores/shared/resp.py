@@ -8,6 +8,7 @@ protocol specification"; one shared connection with automatic pipelining costs a
 import asyncio
 import ssl
 from collections import deque
+from typing import cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from msgspec import Struct
@@ -96,8 +97,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
 
     def data_received(self, data: bytes) -> None:
         unread, at = self._unread + data if self._unread else data, 0
