@@ -1,8 +1,10 @@
 """The items and parts of an answer as callers of this door get them, whole and streamed alike."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from polyroute.types.content import Image, Inline, Link, ToolCall
+from polyroute.types.response import TokenLogprob
 
 Item = dict[str, Any]
 
@@ -66,3 +68,13 @@ def annotation(citation: dict[str, object], start: int, end: int) -> Item:
         "start_index": told.get("start_index", start),
         "end_index": told.get("end_index", end),
     }
+
+
+def write_logprobs(logprobs: Iterable[TokenLogprob]) -> list[Item]:
+    return [{**_logprob(item), "top_logprobs": [_logprob(top) for top in item.top]} for item in logprobs]
+
+
+def _logprob(item: TokenLogprob) -> Item:
+    """Here the bytes are never left out: where its provider does not say, they are the token's own."""
+    spelt = item.token.encode("utf-8", "replace") if item.bytes is None else item.bytes
+    return {"token": item.token, "logprob": item.logprob, "bytes": list(spelt)}

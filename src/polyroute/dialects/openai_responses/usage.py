@@ -74,12 +74,12 @@ def read_usage(raw: Raw | bytes) -> Usage | None:
 def write_usage(usage: Usage | None) -> dict[str, object] | None:
     if usage is None:
         return None
-    details = {"cached_tokens": usage.cached_input_tokens}
-    if written := usage.cache_write_tokens + usage.cache_write_1h_tokens:
-        details["cache_write_tokens"] = written
     return {
         "input_tokens": usage.total_input_tokens,
-        "input_tokens_details": details,
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_input_tokens,
+            "cache_write_tokens": usage.cache_write_tokens + usage.cache_write_1h_tokens,
+        },
         "output_tokens": usage.total_output_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
         "total_tokens": usage.total_tokens,

@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from polyroute.dialects.openai_chat.write_response import write_logprobs
 from polyroute.dialects.openai_responses.names import NAME, made_id
 from polyroute.dialects.openai_responses.output import (
     Item,
@@ -20,6 +19,7 @@ from polyroute.dialects.openai_responses.output import (
     refusal_part,
     summary_part,
     text_part,
+    write_logprobs,
 )
 from polyroute.dialects.openai_responses.stops import incomplete_reason
 from polyroute.dialects.openai_responses.usage import write_usage

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 
-from polyroute.dialects.openai_chat.write_response import write_logprobs
 from polyroute.dialects.openai_responses.names import made_id
 from polyroute.dialects.openai_responses.output import (
     Item,
@@ -18,6 +17,7 @@ from polyroute.dialects.openai_responses.output import (
     image_item,
     message_item,
     reasoning_item,
+    write_logprobs,
 )
 from polyroute.dialects.openai_responses.places import ADDED, DONE, EMPTY, Place, at, inner
 from polyroute.dialects.openai_responses.report import with_report

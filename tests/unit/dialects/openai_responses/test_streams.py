@@ -7,10 +7,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.responses import ResponseStreamEvent
+from pydantic import TypeAdapter
 
 from polyroute.dialects.openai_responses import OpenAIResponses
 from polyroute.errors import ContentRefused, MalformedReply, Overloaded, ProviderError, StreamInterrupted
-from polyroute.types.content import Opaque, Part, Text, Thinking
+from polyroute.types.content import Image, Inline, Opaque, Part, Text, Thinking
 from polyroute.types.response import (
     ChoiceEnded,
     Chunk,
@@ -21,6 +23,7 @@ from polyroute.types.response import (
     StopReason,
     TextDelta,
     ThinkingDelta,
+    TokenLogprob,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
@@ -277,3 +280,21 @@ def test_what_is_written_is_read_back_however_it_is_cut(said: list[Part], places
 
 def words(chunks: list[Chunk]) -> list[tuple[str, str]]:
     return [(type(chunk).__name__, chunk.text) for chunk in chunks if isinstance(chunk, TextDelta | ThinkingDelta)]
+
+
+def test_every_event_is_as_openai_s_own_schema_has_it() -> None:
+    cited = Text(text="Hi", citations=({"url": "https://x.example", "title": "X"},))
+    events = write(
+        STARTED,
+        ThinkingDelta(text="Hm.", part=0),
+        TextDelta(text="Hi", part=1, logprobs=(TokenLogprob(token="Hi", logprob=-0.5),)),
+        PartAdded(content=cited, part=2),
+        RefusalDelta(text="No.", part=3),
+        ToolCallStarted(id="c1", name="f", part=4),
+        ToolCallDelta(arguments="{}", part=4),
+        PartAdded(content=Image(media=Inline(media_type="image/png", data="AAAA")), part=5),
+        ChoiceEnded(stop=StopReason.TOOL_CALLS),
+        usage=Usage(input_tokens=3),
+    )
+    schema: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+    assert [schema.validate_python(told).type for told in events] == [told["type"] for told in events]
