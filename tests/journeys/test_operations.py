@@ -20,8 +20,10 @@ store: {{database: "sqlite:///books.db"}}
 providers:
   oai: {{dialect: openai, base_url: "{url}/v1", api_key: {{env: PROVIDER_KEY}}, max_tries: 1}}
   ant: {{dialect: anthropic, base_url: "{url}", api_key: {{env: PROVIDER_KEY}}, max_tries: 1}}
+  gem: {{dialect: gemini, base_url: "{url}/v1beta", api_key: {{env: PROVIDER_KEY}}, max_tries: 1}}
   sim: {{dialect: simulated}}
 models:
+  embed-gem: {{provider: gem, model: gem-up, price: {{input: 0.15, output: 0}}, operations: [embeddings]}}
   chat: {{provider: oai, model: chat-up, price: {{input: 2.50, output: 10.00}}, operations: [chat]}}
   claude: {{provider: ant, model: claude-up, price: {{input: 3.00, output: 15.00}}}}
   embed: {{provider: oai, model: embed-up, price: {{input: 0.02, output: 0}}, operations: [embeddings]}}
@@ -140,6 +142,14 @@ async def test_vectors_are_packed_where_the_upstream_gives_numbers(
     assert math.isclose(sum(value * value for value in vector), 1, rel_tol=1e-6)
     by_sdk = await sdk.embeddings.create(model="sim", input="a b", dimensions=4)
     assert by_sdk.data[0].embedding == pytest.approx(list(vector), rel=1e-6)
+
+
+async def test_geminis_vectors_answer_openais_sdk(sdk: openai.AsyncOpenAI, provider: Upstream) -> None:
+    provider.answers(whole({"embeddings": [{"values": [0.5, 0.25]}, {"values": [1.0, -1.0]}]}))
+    answer = await sdk.embeddings.create(model="embed-gem", input=["one", "two"], dimensions=2)
+    assert [item.embedding for item in answer.data] == [[0.5, 0.25], [1.0, -1.0]]
+    assert provider.last.path == "/v1beta/models/gem-up:batchEmbedContents"
+    assert [one["outputDimensionality"] for one in provider.last.json["requests"]] == [2, 2]
 
 
 async def test_a_failed_embedding_falls_back_and_both_attempts_are_in_the_books(rig: Rig, provider: Upstream) -> None:

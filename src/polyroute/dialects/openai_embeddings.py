@@ -6,6 +6,8 @@ numbers, or the other way round, the door turns one into the other: little-endia
 
 import base64
 import struct
+import sys
+from array import array
 from binascii import Error as NotBase64
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +16,8 @@ import msgspec
 import orjson
 from msgspec import Raw, Struct
 
-from polyroute.dialects.fields import array, integer, missing, one_of, text, wrong
+from polyroute.dialects.fields import array as items_of
+from polyroute.dialects.fields import integer, missing, one_of, text, wrong
 from polyroute.dialects.openai_operation import (
     OpenAIOperation,
     decode,
@@ -132,7 +135,7 @@ def _read_input(value: object) -> tuple[Message, ...]:
         missing("input", "a text, an array of texts, or token numbers")
     if type(value) is str:
         return said_by_user(text(value, "input"))
-    items = array(value, "input")
+    items = items_of(value, "input")
     if not items:
         wrong("input", "a text or a non-empty array", value, code="invalid_value")
     if type(items[0]) is int:
@@ -140,7 +143,7 @@ def _read_input(value: object) -> tuple[Message, ...]:
     if len(items) > MAX_INPUTS:
         wrong("input", f"an array of at most {MAX_INPUTS} inputs", f"{len(items)} inputs", code="out_of_range")
     if type(items[0]) is list:
-        return tuple(_tokens(array(item, f"input[{at}]"), f"input[{at}]") for at, item in enumerate(items))
+        return tuple(_tokens(items_of(item, f"input[{at}]"), f"input[{at}]") for at, item in enumerate(items))
     return said_by_user(*(text(item, f"input[{at}]") for at, item in enumerate(items)))
 
 
@@ -166,4 +169,7 @@ def _unpacked(embedding: list[float] | str) -> tuple[float, ...]:
 
 
 def _packed(vector: tuple[float, ...]) -> str:
-    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    values = array("f", vector)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return base64.b64encode(values).decode()

@@ -80,10 +80,13 @@ class OpenAIOperation:
         return tuple(dict.fromkeys(f"a `{part.kind}` part means something only to {part.dialect}" for part in opaque))
 
     def render_request(self, request: Request, target: Deployment, *, max_output_tokens: int | None) -> WireRequest:
-        wire = request.wire
-        body = dict(wire.body) if wire is not None and wire.dialect == self.name else self.write_body(request)
+        wire, dropped = request.wire, tuple[str, ...]()
+        if wire is not None and wire.dialect == self.name:
+            body = dict(wire.body)
+        else:
+            body, dropped = self.write_body(request), tuple(sorted(request.extensions))
         body["model"] = target.upstream_model
-        return WireRequest(path=self.path, body=orjson.dumps(body), headers={})
+        return WireRequest(path=self.path, body=orjson.dumps(body), headers={}, dropped=dropped)
 
     def skim_response(self, body: bytes) -> Reply:
         response = self.parse_response(body)

@@ -44,11 +44,19 @@ def test_base64_holds_little_endian_floats() -> None:
     assert told["usage"] == {"prompt_tokens": 5, "total_tokens": 5}
 
 
+def test_a_number_beyond_32_bits_is_packed_all_the_same() -> None:
+    told = orjson.loads(DIALECT.render_response(answer((1e300,)), asked(encoding_format="base64")))
+    assert struct.unpack("<f", base64.b64decode(told["data"][0]["embedding"])) == (float("inf"),)
+
+
 def test_each_input_is_a_message_and_another_dialects_request_can_be_written() -> None:
     request = asked(dimensions=2)
     assert [text_of(message.parts) for message in request.messages] == ["a", "b"]
-    foreign = Request(model="e", operation="embeddings", messages=request.messages, dimensions=request.dimensions)
+    foreign = Request(
+        model="e", operation="embeddings", messages=request.messages, dimensions=2, extensions={"taskType": "QUERY"}
+    )
     wire = DIALECT.render_request(foreign, TARGET, max_output_tokens=None)
+    assert wire.dropped == ("taskType",)
     assert orjson.loads(wire.body) == {"input": ["a", "b"], "dimensions": 2, "model": "up"}
 
 

@@ -50,7 +50,7 @@ def _unable(deployment: Deployment, needs: Needs) -> str | None:
         unmet = needs.capabilities - card.capabilities
         if EMULATES_SCHEMA.isdisjoint(deployment.quirks) or not unmet <= _EMULATED:
             return f"lacks {', '.join(sorted(unmet))}"
-    if needs.choices > 1 and "no_n" in deployment.quirks:
+    if needs.choices > 1 and needs.operation == "chat" and "no_n" in deployment.quirks:
         return f"gives one answer < asked {needs.choices}"
     if card.context_tokens is not None:
         needed = needs.input_tokens + min(needs.output_tokens or 0, card.max_output_tokens or 0)
