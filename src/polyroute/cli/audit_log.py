@@ -9,7 +9,7 @@ from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, fail, pri
 from polyroute.cli.store import open_records
 from polyroute.stores.records.chain import check
 
-audit_log = typer.Typer(help="Show the audit log, and check that it is whole.", no_args_is_help=True)
+audit_log = typer.Typer(help="Show who managed what, and check that the log is whole.", no_args_is_help=True)
 
 
 @audit_log.command("list")

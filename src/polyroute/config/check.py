@@ -17,7 +17,7 @@ from polyroute.config.document import Document, Key, Model, PerToken, Placement,
 from polyroute.config.outputs import output_problems
 from polyroute.config.prompts import prompt_problems
 from polyroute.config.suggest import Vocabulary
-from polyroute.config.support import CALLABLE_FAMILIES, unsupported
+from polyroute.config.support import unsupported
 from polyroute.config.targets import models_behind, targets_of
 from polyroute.errors import Problem
 from polyroute.types.quirks import QUIRKS
@@ -206,7 +206,6 @@ class _Check:
 
     def _target(self, path: str, target: str) -> Iterator[Problem]:
         if target in self._known.models or target in self._known.routes:
-            yield from self._uncallable(path, target)
             return
         provider, slash, upstream = target.partition("/")
         if not slash:
@@ -216,16 +215,6 @@ class _Check:
             yield Problem(path=path, message=f"`{target}` names no model", fix="as provider/model")
         else:
             yield from self._provider_name(path, provider)
-            yield from self._uncallable(path, target)
-
-    def _uncallable(self, path: str, target: str) -> Iterator[Problem]:
-        """A model all of whose providers speak dialects that this version does not."""
-        providers = [self._document.providers.get(name) for name in self._providers_of(target)]
-        families = sorted({provider.dialect for provider in providers if provider is not None})
-        if families and not CALLABLE_FAMILIES.intersection(families):
-            spoken = ", ".join(sorted(CALLABLE_FAMILIES))
-            message = f"this version cannot call `{target}` yet: its provider speaks {' and '.join(families)}"
-            yield Problem(path=path, message=message, fix=f"spoken here: {spoken}")
 
     def _providers_of(self, target: str) -> list[str]:
         model = self._document.models.get(target)

@@ -12,7 +12,6 @@ from msgspec.structs import asdict, replace
 
 from polyroute.config.check import MODALITIES
 from polyroute.config.document import Document, Failure, Manner, Model, PerToken, Placement, Provider, Tier, Timeouts
-from polyroute.config.support import CALLABLE_FAMILIES
 from polyroute.config.targets import models_behind, names_in
 from polyroute.types import cards
 from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
@@ -120,7 +119,7 @@ def _places(document: Document, name: str) -> Iterator[_Place]:
     placements = model.deployments or (Placement(provider=model.provider or ""),)
     for placement in placements:
         provider = document.providers.get(placement.provider)
-        if provider is not None and provider.dialect in CALLABLE_FAMILIES:
+        if provider is not None:
             yield _Place(name=name, placement=placement, model=model, provider=provider)
 
 

@@ -43,10 +43,6 @@ GAPS = (
     Gap("economics.*", "calculates no economics"),
 )
 
-# Families whose dialect this version can speak.
-CALLABLE_FAMILIES = frozenset({"openai", "anthropic", "gemini", "bedrock", "simulated", "replay"})
-
-
 def unsupported(document: Document) -> Iterator[Problem]:
     """A problem for each setting that would have no effect."""
     for gap in GAPS:

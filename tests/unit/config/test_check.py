@@ -91,8 +91,6 @@ def test_what_fits_is_no_problem(routes: str) -> None:
         ("{small: {primary: large}}", "routes.small", "a model has the same name"),
         ("{a/b: {primary: small}}", "routes.a/b", "cannot hold `/`"),
         ("{'a b': {primary: small}}", "routes.a b", "cannot be a name"),
-        ("{r: {primary: flash}}", "routes.r.primary", "cannot call `flash` yet"),
-        ("{r: {primary: small, fallback: google/pro}}", "routes.r.fallback", "cannot call `google/pro` yet"),
         ("{r: {primary: small, region: us}}", "routes.r.region", "none of its models is in the region `us`"),
         ("{r: {primary: small, private: true}}", "routes.r.private", "none of its models is private"),
         ("{r: {primary: small, on_too_long: truncate}}", "routes.r.on_too_long", "no effect"),

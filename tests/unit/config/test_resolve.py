@@ -152,11 +152,6 @@ def test_a_caller_may_name_any_model_of_a_declared_provider() -> None:
     assert implicit_deployment(document, "m", Cards()) is None
 
 
-def test_what_this_version_cannot_call_is_no_deployment() -> None:
-    models = "models: {m: g/x, n: {deployments: [{provider: g}, {provider: simulated}]}}"
-    assert list(by_id("providers: {g: {dialect: gemini, api_key: x}}\n" + models)) == ["n@simulated"]
-
-
 def test_simulations_by_deployment() -> None:
     text = (
         "models: {m: {answer: echo, quality: 0.5, deployments: [{provider: simulated, latency_ms: 5}, "

@@ -22,7 +22,6 @@ def paths_of(text: str) -> list[str]:
     ("text", "paths"),
     [
         ("server: {workers: 2}", ["server.workers"]),
-        ("store: {shared: 'redis://127.0.0.1'}", ["store.shared"]),
         ("store: {vectors: 'http://127.0.0.1'}", ["store.vectors"]),
         ("routes: {r: {primary: m, cache: {exact: 5m}}}", ["routes.r.cache"]),
         ("routes: {r: {primary: m, cache: {semantic: {ttl: 24h, max_wrong: 0.005}}}}", ["routes.r.cache"]),
