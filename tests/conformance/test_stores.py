@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from polyroute.ports import Ledger
+from polyroute.stores.ledger import Durability
 from polyroute.stores.memory import MemoryLedger
-from polyroute.stores.sqlite.files import Durability
 from polyroute.stores.sqlite.ledger import open_ledger
 from polyroute.testing.stores import check_ledger
 

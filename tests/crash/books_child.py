@@ -3,7 +3,8 @@
 Started once; forks one bookkeeper per line `path seed durability work` on standard input, says `pid N`, and `gone`
 once it is dead. `work` is `keep`, `recover`, or a point of points.py at which to die by itself. A bookkeeper writes
 `ready`, then one line per acknowledgement: `opened ID`, `settled ID NANOS`; and `reached …` at its point. Lines are
-shorter than a pipe's atomic write, so they are never torn.
+shorter than a pipe's atomic write, so they are never torn. With POLYROUTE_CRASH_DATABASE the books are in that
+PostgreSQL, and `path` is the journals' folder.
 """
 
 import asyncio
@@ -18,7 +19,10 @@ from typing import cast
 from tests.crash.points import arm
 
 from polyroute.stores import drain
-from polyroute.stores.sqlite.files import Durability
+from polyroute.stores.journal.journal import Journal
+from polyroute.stores.ledger import Durability, JournaledLedger
+from polyroute.stores.postgres.ledger import PostgresLedger
+from polyroute.stores.postgres.store import PostgresStore
 from polyroute.stores.sqlite.ledger import open_ledger
 from polyroute.testing.stores import a_settlement, an_attempt_opening, an_opening
 from polyroute.types.money import to_nanos
@@ -35,7 +39,15 @@ def tell(line: str) -> None:
 async def keep_books(path: Path, seed: int, durability: Durability, work: str) -> None:
     draw = random.Random(seed)
     drain._PAUSE_S = draw.choice((0.002, 0.02))  # that kills hit batches of every size
-    ledger = open_ledger(path, durability=durability, log_limit_bytes=_LIMIT_BYTES, journal_limit_bytes=_LIMIT_BYTES)
+    ledger: JournaledLedger
+    if url := os.environ.get("POLYROUTE_CRASH_DATABASE"):
+        store = PostgresStore(url, path)
+        journal = Journal(store.journals, limit_bytes=_LIMIT_BYTES)
+        ledger = PostgresLedger(store.address, store.journals, journal, syncer=None)
+    else:
+        ledger = open_ledger(
+            path, durability=durability, log_limit_bytes=_LIMIT_BYTES, journal_limit_bytes=_LIMIT_BYTES
+        )
 
     tell("ready")
     if work == "recover":

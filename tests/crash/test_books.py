@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from polyroute.stores.journal.files import journal_paths
+from polyroute.stores.ledger import Durability
 from polyroute.stores.sqlite.books import Books, journals_folder
-from polyroute.stores.sqlite.files import Durability
 from polyroute.stores.sqlite.ledger import open_ledger
 from polyroute.types.money import to_nanos
 

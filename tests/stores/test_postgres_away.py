@@ -1,4 +1,7 @@
-"""The database is away, in every way it can be: requests go on, and their rows arrive exactly once afterwards."""
+"""The database is away, in every way it can be: requests go on, and their rows arrive exactly once afterwards.
+
+`POLYROUTE_OUTAGE_S=60` for every way, and longer; `POLYROUTE_OUTAGE_SEED` replays one.
+"""
 
 import asyncio
 import os
@@ -126,7 +129,9 @@ async def _call(rig: Rig, *, seconds: float = 0.0, count: int = 1) -> int:
     return answered
 
 
-@pytest.mark.parametrize("outage", OUTAGES)
+@pytest.mark.parametrize(
+    "outage", OUTAGES if OUTAGE_S > 1 else ("killed", "backends terminated", "black hole", "reset")
+)
 async def test_requests_go_on_and_their_rows_arrive_once(outage: str, stage: Stage) -> None:
     begin, end = OUTAGES[outage]
     print(f"POLYROUTE_OUTAGE_SEED={SEED}")

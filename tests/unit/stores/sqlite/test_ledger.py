@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from polyroute.errors import StoreError
-from polyroute.stores.journal.files import journal_paths, read_journal
 from polyroute.stores import ledger as ledger_module
+from polyroute.stores.journal.files import journal_paths, read_journal
+from polyroute.stores.ledger import Durability
 from polyroute.stores.sqlite.books import Books, journals_folder
-from polyroute.stores.sqlite.files import Durability
 from polyroute.stores.sqlite.ledger import Recovery, SqliteLedger, open_ledger
 from polyroute.testing.stores import a_settlement, an_attempt_opening, an_opening
 from polyroute.types.access import Caller
