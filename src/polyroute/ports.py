@@ -299,6 +299,16 @@ class Notes(Protocol):
     def drop(self, space: str, name: str) -> None: ...
 
 
+class Secrets(Protocol):
+    """A secret manager. Blocking; asked while a document is read, never on a request's way."""
+
+    def fields(self, path: str) -> Mapping[str, str]:
+        """The values of the secret at `path`, by field.
+
+        Raises ValueError where there is none to read there, StoreError where the manager itself cannot be asked.
+        """
+
+
 class Sent(Awaitable[Any], Protocol):
     """A call under way: an `asyncio.Future`."""
 

@@ -23,6 +23,7 @@ from polyroute.config.check import check_start
 from polyroute.config.document import Document
 from polyroute.config.load import Loaded, read
 from polyroute.config.resolve import deployments
+from polyroute.config.sources import file_of, secrets_of
 from polyroute.errors import ConfigError, StoreError
 from polyroute.providers import anthropic, openai
 from polyroute.providers.transport.address import Address, parse_url
@@ -70,6 +71,7 @@ def _examine(path: Path, *, online: bool) -> Iterator[Finding]:
     yield _ok("document", f"{path} is sound")
     for problem in loaded.placed(check_start(loaded.document, os.environ)):
         yield _fail("start", str(problem))
+    yield from _secret_files(loaded)
     yield from _store(loaded)
     yield from _prices(loaded.document)
     yield _port(loaded)
@@ -79,6 +81,13 @@ def _examine(path: Path, *, online: bool) -> Iterator[Finding]:
 
 def _python() -> Finding:
     return _ok("python", f"{'.'.join(map(str, sys.version_info[:3]))}, polyroute {polyroute.__version__}")
+
+
+def _secret_files(loaded: Loaded) -> Iterator[Finding]:
+    for file in sorted({file for secret in secrets_of(loaded.document) if (file := file_of(secret)) is not None}):
+        mode = (loaded.folder / file).stat().st_mode & 0o777
+        if mode & 0o077:
+            yield _warn("secrets", f"{file} can be read by others than its owner (mode {mode:o}): chmod 600 {file}")
 
 
 def _store(loaded: Loaded) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ mistake, not the first only, and returns what is left without them, so that the 
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,7 +22,6 @@ from polyroute.errors import Problem
 ReadValue = Callable[[type, Any], Any]  # raises ValueError
 
 _SHOWN = 60  # characters of a wrong value that a problem repeats
-_MAX_SECRET = 65536
 _BAD = object()  # nothing of this value can be used
 
 
@@ -32,12 +30,12 @@ def convert(raw: object, read_value: ReadValue) -> Document:
     return msgspec.convert(raw, Document, dec_hook=read_value)
 
 
-def value_reader(folder: Path) -> ReadValue:
-    """Reads the values that have a form of their own. Secrets' files are relative to `folder`."""
+def value_reader(secret: Callable[[object], Secret]) -> ReadValue:
+    """Reads the values that have a form of their own."""
 
     def read(kind: type, written: Any) -> Any:
         if kind is Secret:
-            return _secret(written, folder)
+            return secret(written)
         if kind is Duration:
             return Duration.read(written)
         if kind is JsonObject:
@@ -47,28 +45,6 @@ def value_reader(folder: Path) -> ReadValue:
         raise NotImplementedError(kind)
 
     return read
-
-
-def _secret(written: object, folder: Path) -> Secret:
-    if isinstance(written, FromEnv):
-        value, name = str(written), written.written
-    elif isinstance(written, str):
-        value, name = written, "literal"
-    elif isinstance(written, dict) and list(written) == ["file"] and isinstance(written["file"], str):
-        name = f"file {written['file']}"
-        try:
-            with (folder / written["file"]).open(encoding="utf-8") as file:
-                value = file.read(_MAX_SECRET).strip()
-        except (OSError, UnicodeDecodeError) as exc:
-            reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
-            raise ValueError(f"the secret's file {written['file']} cannot be read: {reason}") from exc
-    else:
-        raise ValueError("must be {env: NAME}, {file: PATH} or text in quotes")
-    if not value:
-        raise ValueError(f"the secret from {name} is empty")
-    if not (value.isascii() and value.isprintable()):
-        raise ValueError(f"the secret from {name} holds characters that no header can carry")
-    return Secret(value, name=name)
 
 
 def _json_object(written: dict[str, object]) -> dict[str, object]:
@@ -348,7 +324,7 @@ def _words(kind: inspect.Type) -> str:
             case inspect.VarTupleType():
                 words.append("a list")
             case inspect.CustomType() if choice.cls is Secret:
-                words.append("{env: NAME}, {file: PATH} or text in quotes")
+                words.append("{env: NAME}, {file: PATH}, {vault: PATH#FIELD} or text in quotes")
             case inspect.CustomType() if choice.cls is Duration:
                 words.append("a span of time such as 30s, 5m, 24h or 7d")
             case _:

@@ -111,6 +111,20 @@ class Timeouts(Settings, frozen=True):
 # ── providers and models ──────────────────────────────────────────────────────────────────────────────
 
 
+class VaultPlace(Settings, frozen=True):
+    """HashiCorp Vault, or what speaks its API. What is not given here comes from Vault's own variables."""
+
+    address: Annotated[str | None, about("Where it is; else VAULT_ADDR.")] = None
+    token: Annotated[Secret | None, about("Opens it, from the environment or a file; else VAULT_TOKEN.")] = None
+    namespace: Annotated[str | None, about("Of Vault Enterprise; else VAULT_NAMESPACE.")] = None
+
+
+class SecretManagers(Settings, frozen=True):
+    """Where secrets written as `{vault: PATH#FIELD}` are read, at the start and at each reload."""
+
+    vault: Annotated[VaultPlace | None, about("HashiCorp Vault, KV version 2.")] = None
+
+
 class Credentials(Settings, frozen=True):
     """A key pair, where a provider signs requests with one."""
 
@@ -657,6 +671,7 @@ class Document(Settings, frozen=True):
     include: Annotated[Names, about("Files merged into this one, relative to its folder.")] = ()
     server: Annotated[Server, about("Where the gateway listens, and whom it lets in.")] = Server()
     store: Annotated[Store, about("What is remembered, and where.")] = Store()
+    secrets: Annotated[SecretManagers, about("Secret managers that secrets are read from.")] = SecretManagers()
     providers: Annotated[dict[str, Provider], about("Companies' APIs and servers of one's own, by name.")] = field(
         default_factory=dict
     )

@@ -16,6 +16,7 @@ from polyroute.config.convert import ReadValue, convert, examine, shown, value_r
 from polyroute.config.document import Document, Model, Provider
 from polyroute.config.prompts import unread_files, with_prompt_files
 from polyroute.config.secret import Secret
+from polyroute.config.sources import SecretReader
 from polyroute.config.targets import names_in
 from polyroute.config.yaml12 import MAX_CHARACTERS, ROOT, Mark, Marks, parse
 from polyroute.errors import ConfigError, Problem
@@ -84,7 +85,7 @@ def _missing_files(loaded: Loaded) -> Iterable[Problem]:
 def _load(path: Path, env: Mapping[str, str], texts: dict[str, str]) -> Loaded:
     assembly = _Assembly(env, None, texts=texts)
     tree = assembly.tree(path)
-    read_value = value_reader(path.parent)
+    read_value = value_reader(SecretReader(path.parent, env, tree.get("secrets")).read)
     document = None if assembly.problems else _typed(tree, assembly.texts, read_value)
     if document is None:
         document = _explained(path, env, assembly.texts, read_value)

@@ -24,6 +24,7 @@ def _own_types(kind: type) -> dict[str, Any]:
             "anyOf": [
                 _one_key("env", "The environment variable that holds it."),
                 _one_key("file", "The file that holds it."),
+                _one_key("vault", "Path and field in Vault: secret/data/NAME#FIELD."),
                 {"type": "string", "description": "`${NAME}`, or the secret itself where that does no harm."},
             ],
         }

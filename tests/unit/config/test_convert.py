@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from polyroute.config.convert import convert, examine, shown, value_reader
+from polyroute.config.sources import SecretReader
 from polyroute.config.yaml12 import FromEnv
 
-READ = value_reader(Path("/nowhere"))
+READ = value_reader(SecretReader(Path("/nowhere"), {}).read)
 
 
 def test_what_is_left_can_be_used() -> None:
