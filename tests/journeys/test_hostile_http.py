@@ -285,3 +285,19 @@ def shaped(told: Told) -> None:
     assert error["type"]
     assert len(told.body) <= 2048
     assert not re.search(rb"Traceback|\.py\b|site-packages|httptools|uvicorn|llhttp", told.body)
+
+
+async def test_connections_beyond_the_limit_are_told_so_and_those_within_go_on(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 2)
+    waiting = [await rig.send(b"GET /health HTTP/1.1\r\nhost: g\r\n") for _ in range(2)]
+    async with asyncio.timeout(10):
+        while (told := await rig.get("/health", key=None)).status != 503:
+            await asyncio.sleep(0.01)
+    assert told.json["error"]["code"] == "overloaded"
+    waiting[0].writer.write(b"connection: close\r\n\r\n")
+    assert (await waiting[0].read("GET")).status == 200
+    async with asyncio.timeout(10):
+        while (await rig.get("/health", key=None)).status != 200:
+            await asyncio.sleep(0.01)

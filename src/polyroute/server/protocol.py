@@ -27,6 +27,7 @@ IDLE_S = 75.0
 STALL_S = 60.0
 MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 16
+MAX_CONNECTIONS = 10_000  # at once; about 20 KB each, and well below what file descriptors allow
 SWEEP_S = 1.0
 
 _IDLE, _HEAD, _BODY, _ANSWERING = range(4)
@@ -65,9 +66,12 @@ class StrictProtocol(asyncio.Protocol):
     # ── the connection ────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn asks for `shutdown` only
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own class does not derive from it
         self._flow = FlowControl(self._transport)
+        if len(self._state.connections) >= MAX_CONNECTIONS:
+            self._refuse(503, "Service Unavailable", "too many connections are open: try again later", "overloaded")
+            return
+        self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn asks for `shutdown` only
         self._peer = transport.get_extra_info("peername")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -263,15 +267,14 @@ class StrictProtocol(asyncio.Protocol):
     def _refuse_head(self) -> None:
         self._refuse(431, "Request Header Fields Too Large", f"the head is over {MAX_HEAD_BYTES} bytes")
 
-    def _refuse(self, status: int, phrase: str, message: str) -> None:
+    def _refuse(self, status: int, phrase: str, message: str, code: str = "malformed_http") -> None:
         if self._transport.is_closing():
             return
         if self._cycle is not None and self._cycle.response_started and not self._cycle.response_complete:
             self._transport.abort()  # in the middle of an answer nothing else can be said
             return
-        body = orjson.dumps(
-            {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": "malformed_http"}}
-        )
+        kind = "invalid_request_error" if status < 500 else "overloaded_error"
+        body = orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
         self._transport.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
             % (status, phrase.encode(), len(body), body)
