@@ -21,6 +21,7 @@ from bench.processes import BenchError, machine
 from bench.report import Circumstances, Section, put_section, render
 from bench.size import size
 from bench.soak import soak
+from bench.stores import stores
 from bench.tokens import tokens
 from bench.variants import HERE
 from bench.wire import wire
@@ -37,6 +38,7 @@ def main() -> int:
         "stream": lambda: stream(rounds=options.rounds, seconds=options.seconds),
         "size": size,
         "pieces": pieces,
+        "stores": stores,
         "wire": wire,
         "tokens": tokens,
         "soak": lambda: soak(minutes=options.minutes, mix=options.mix),
@@ -90,7 +92,7 @@ def _leave(*_: object) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parts = ("all", "path", "stream", "size", "pieces", "wire", "tokens", "soak")
+    parts = ("all", "path", "stream", "size", "pieces", "stores", "wire", "tokens", "soak")
     parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("mix", nargs="?", default="mixed", choices=tuple(MIXES), help="what is asked (soak)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all variants (path, stream); default 3")

@@ -21,13 +21,16 @@ class Replica:
         self.port = 0
 
     async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "polyroute", "serve", "-c", self._document, "--port", "0", "--json",
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env={**os.environ, **self._env},
-        )  # fmt: skip
+        log = self._document.with_suffix(".log")
+        with log.open("ab") as said:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "polyroute", "serve", "-c", self._document, "--port", "0", "--json",
+                stdout=asyncio.subprocess.PIPE, stderr=said, env={**os.environ, **self._env},
+            )  # fmt: skip
         assert self._process.stdout is not None
         async with asyncio.timeout(_START_S):
             line = await self._process.stdout.readline()
+        assert line, log.read_text()
         self.port = int(json.loads(line)["address"].rpartition(":")[2])
 
     async def kill(self) -> None:
@@ -63,7 +66,9 @@ async def replicas(count: int, document: str, folder: Path, env: Mapping[str, st
     file.write_text(document)
     made = [Replica(file, env) for _ in range(count)]
     try:
-        await asyncio.gather(*(replica.start() for replica in made))
+        async with asyncio.TaskGroup() as starting:
+            for replica in made:
+                starting.create_task(replica.start())
         yield made
     finally:
         await asyncio.gather(*(replica.stop() for replica in made))
