@@ -33,6 +33,8 @@ Action = Literal[
     "prompts:write",
     "config:read",
     "config:write",
+    "providers:read",
+    "providers:write",
     "audit_log:read",
 ]
 Reach = Literal["all", "tenant", "team", "self"]
@@ -76,6 +78,7 @@ _VIEWER: dict[Action, Reach] = {
     "usage:read": "all",
     "prompts:read": "all",
     "config:read": "all",
+    "providers:read": "all",
     "audit_log:read": "all",
 }
 _ADMIN: dict[Action, Reach] = {
@@ -88,6 +91,7 @@ _ADMIN: dict[Action, Reach] = {
     "tenants:write": "all",
     "prompts:write": "all",
     "config:write": "all",
+    "providers:write": "all",
 }
 GRANTS: Mapping[Role, Mapping[Action, Reach]] = {
     "member": _MEMBER,

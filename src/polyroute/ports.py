@@ -309,6 +309,18 @@ class Secrets(Protocol):
         """
 
 
+class Seal(Protocol):
+    """Keeps secrets in a store that whoever holds the store cannot read."""
+
+    key_id: str  # of the key that seals now
+
+    def seal(self, secret: bytes, name: str) -> bytes:
+        """Opens only under the same `name`."""
+
+    def unseal(self, sealed: bytes, name: str, key_id: str) -> bytes:
+        """Raises StoreError where the key is not at hand, or what is sealed was changed."""
+
+
 class Sent(Awaitable[Any], Protocol):
     """A call under way: an `asyncio.Future`."""
 

@@ -25,6 +25,7 @@ VERBS = {
     "graph": Verb("graph:graph", "Draw the document's routes as a Mermaid flowchart."),
     "savings": Verb("savings:savings", "Show what was spent and what routing saved, from the books."),
     "keys": Verb("keys:keys", "Make, list, rotate and end callers' keys."),
+    "providers": Verb("providers:providers", "Give providers' keys, kept sealed; list and forget them."),
     "review": Verb("review:review", "List held answers; approve, edit or reject one."),
     "audit-log": Verb("audit_log:audit_log", "Show who managed what, and check that the log is whole."),
     "prompts": Verb("prompts:prompts", "List, show, add, label, compare and render prompts."),

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 from polyroute.conditions import Condition
 from polyroute.config.durations import Duration
 from polyroute.config.secret import Secret
+from polyroute.types.privacy import PiiAction, PiiKind
 from polyroute.types.prompts import Prompt
 from polyroute.types.request import Operation
 from polyroute.types.routing import Precedence, RequestClass
@@ -133,6 +134,45 @@ class Credentials(Settings, frozen=True):
     session_token: Annotated[Secret | None, about("Goes with temporary credentials.")] = None
 
 
+class DataPolicy(Settings, frozen=True):
+    """What becomes of what a provider is sent. At a provider what it promises, elsewhere what is asked of it."""
+
+    retention_days: Annotated[
+        Annotated[int, Meta(ge=0)] | None, about("Kept for so many days; 0 is not at all.")
+    ] = None
+    trains: Annotated[bool | None, about("Whether models learn from it.")] = None
+
+
+class Privacy(Settings, frozen=True):
+    """Personal data in requests: what is looked for, and what happens where it is found."""
+
+    detect: Annotated[
+        Literal["all"] | tuple[PiiKind, ...],
+        about("Kinds: email, card, iban, phone, ip, national_id, passport, secret; phone needs `polyroute[pii]`."),
+    ] = "all"
+    on_pii: Annotated[
+        PiiAction,
+        about(
+            "`private`: only private deployments may read it. `redact`: placeholders go out, and answers get the values"
+            " back. `refuse`: 400. `allow`: told in the receipt."
+        ),
+    ] = "private"
+    phone_regions: Annotated[
+        tuple[str, ...],
+        about("Countries whose telephone numbers are found without a country's code. Said for the document."),
+    ] = ("US",)
+
+
+class Tenant(Settings, frozen=True):
+    """What holds for every request of a tenant, whatever model or route it names, in fallbacks too."""
+
+    region: Annotated[str | None, about("Only deployments in this region.")] = None
+    private: Annotated[bool, about("Only private deployments.")] = False
+    allowed_providers: Annotated[tuple[str, ...] | None, about("Only deployments at these providers.")] = None
+    data_policy: Annotated[DataPolicy | None, about("What providers must promise.")] = None
+    privacy: Annotated[Privacy | None, about("Beside what the route says.")] = None
+
+
 class Provider(Settings, frozen=True):
     """A company's API, or a server of one's own: dialect, address, credentials."""
 
@@ -142,6 +182,9 @@ class Provider(Settings, frozen=True):
     ]
     base_url: Annotated[str | None, about("As the provider's own SDK is given it: OpenAI-shaped `…/v1`.")] = None
     api_key: Annotated[Secret | None, about("Sent to this provider only.")] = None
+    managed_key: Annotated[
+        bool, about("Its key is given by `polyroute providers set-key` or the admin API, and kept sealed.")
+    ] = False
     auth_header: Annotated[
         str | None, about("The header that carries the key; else the dialect's own, or the host's.")
     ] = None
@@ -151,6 +194,7 @@ class Provider(Settings, frozen=True):
     )
     region: Annotated[str | None, about("Where its models run; routes may be bound to a region.")] = None
     private: Annotated[bool, about("Data stays in one's own hands there; routes may be bound to that.")] = False
+    data_policy: Annotated[DataPolicy | None, about("What it promises about what it is sent.")] = None
     recordings: Annotated[str | None, about("`replay`: the JSONL file of recorded answers.")] = None
     max_tries: Annotated[Count, about("Attempts at one deployment before the plan moves on.")] = 2
     timeouts: Annotated[Timeouts, about("For every model at this provider.")] = Timeouts()
@@ -591,6 +635,11 @@ class Route(Settings, frozen=True):
     timeout_s: Annotated[Positive, about("Until the whole request, all attempts, must be done.")] = 600.0
     region: Annotated[str | None, about("Only deployments in this region, in fallbacks too.")] = None
     private: Annotated[bool, about("Only private deployments, in fallbacks too.")] = False
+    allowed_providers: Annotated[
+        tuple[str, ...] | None, about("Only deployments at these providers, in fallbacks too.")
+    ] = None
+    data_policy: Annotated[DataPolicy | None, about("What providers must promise, in fallbacks too.")] = None
+    privacy: Annotated[Privacy | None, about("Of its requests; in place of the document's.")] = None
     task: Annotated[str | None, about("What its requests are; else the caller says so, or it is detected.")] = None
     class_: Annotated[RequestClass, about("How urgent: batch and deferred requests go by price.")] = field(
         default="interactive", name="class"
@@ -680,6 +729,10 @@ class Document(Settings, frozen=True):
     ] = field(default_factory=dict)
     routes: Annotated[dict[str, Route], about("Routes by the name that callers send.")] = field(default_factory=dict)
     keys: Annotated[tuple[Key, ...], about("The callers' keys.")] = ()
+    privacy: Annotated[Privacy | None, about("Of every request whose route does not say otherwise.")] = None
+    tenants: Annotated[dict[str, Tenant], about("What holds for a tenant's requests, by its name.")] = field(
+        default_factory=dict
+    )
     limits: Annotated[Limits, about("What every user and team may use.")] = Limits()
     tasks: Annotated[str | None, about("File of the task policy pack; else the one that is shipped.")] = None
     classifier: Annotated[

@@ -60,10 +60,12 @@ def provider_problems(path: str, provider: Provider) -> Iterator[Problem]:
     family = provider.dialect
     if provider.base_url is not None:
         yield from address_problems(f"{path}.base_url", provider.base_url, may_query=True)
-    elif family in ("openai", "anthropic") and provider.api_key is None:
+    elif family in ("openai", "anthropic") and provider.api_key is None and not provider.managed_key:
         variable = f"{family.upper()}_API_KEY"
         message = "the provider's own address needs a key"
         yield Problem(path=f"{path}.api_key", message=message, fix=f"api_key: {{env: {variable}}}, or a base_url")
+    if provider.managed_key and family in ("simulated", "replay"):
+        yield Problem(path=f"{path}.managed_key", message=f"has no effect with `dialect: {family}`", fix="remove it")
     if family == "replay" and provider.recordings is None:
         yield Problem(path=f"{path}.recordings", message="`replay` needs its file of recorded answers")
     if family != "replay" and provider.recordings is not None:

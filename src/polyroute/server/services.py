@@ -11,6 +11,7 @@ from polyroute.ports import Dialect, Ledger, Notes, Records
 from polyroute.prompts.registry import Registry
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.directory import Directory
+from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.reviews import Reviews
 from polyroute.stores.figures import Figures
 from polyroute.telemetry.metrics import Metrics
@@ -31,6 +32,8 @@ class Services(Struct, frozen=True, kw_only=True):
     directory: Directory  # synchronous: call it from a thread
     records: Records  # likewise
     notes: Notes  # likewise
+    provider_keys: ProviderKeys  # likewise
+    keyed_providers: Mapping[str, str]  # that take a key, and where the document has it from
     reviews: Reviews  # likewise
     tell_reviewed: Callable[[Review], None]  # whoever the document names
     prompts: Registry

@@ -1,6 +1,19 @@
 """Every endpoint of the gateway."""
 
-from polyroute.server import admin, bedrock, execute, gemini, health, later, lookups, operations, page, prompts, reviews
+from polyroute.server import (
+    admin,
+    bedrock,
+    execute,
+    gemini,
+    health,
+    later,
+    lookups,
+    operations,
+    page,
+    prompts,
+    provider_keys,
+    reviews,
+)
 from polyroute.server.endpoints import Endpoint, Table
 from polyroute.server.models import ModelDoor
 from polyroute.server.openapi import OpenApi
@@ -17,6 +30,7 @@ def build_table() -> Table:
         *admin.endpoints(),
         *reviews.endpoints(),
         *prompts.endpoints(),
+        *provider_keys.endpoints(),
         *_watchers(),
         *_later(),
     )

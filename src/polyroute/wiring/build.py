@@ -24,7 +24,7 @@ from polyroute.config.snapshot import Snapshot
 from polyroute.errors import ConfigError
 from polyroute.gateway import RequestPath
 from polyroute.journey import Parts
-from polyroute.ports import Classifier, Records, Transport
+from polyroute.ports import Classifier, Records, Seal, Transport
 from polyroute.providers.transport import open_transport
 from polyroute.server.services import AllFigures, Services
 from polyroute.stages.execution.runner import Surroundings
@@ -35,6 +35,7 @@ from polyroute.state.health.health import Health
 from polyroute.state.ids import RANDOM_BITS, new_id
 from polyroute.state.keys import Digest
 from polyroute.state.latencies import Latencies
+from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.reviews import Reviews
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.store import Store
@@ -46,8 +47,10 @@ from polyroute.types.receipt import Receipt
 from polyroute.wiring import access, upkeep
 from polyroute.wiring.access import Gate, Managed
 from polyroute.wiring.dialects import DIALECTS
+from polyroute.wiring.privacy import detector
 from polyroute.wiring.prompts import missing_prompts, registry
-from polyroute.wiring.providers import Workshop, build_providers, logic_deployments
+from polyroute.wiring.provider_keys import Drawer, KeyedProviders, open_seal
+from polyroute.wiring.providers import Workshop, keyed_providers, logic_deployments
 from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
 from polyroute.wiring.stores import ClosableRecords, open_accounts, open_records, open_store
@@ -84,6 +87,8 @@ class Foundation(Struct, frozen=True, kw_only=True):
     records: ClosableRecords
     digest: Digest  # of stored keys
     managed: Managed
+    provider_keys: ProviderKeys
+    drawer: Drawer  # where they lie open
 
 
 @asynccontextmanager
@@ -100,6 +105,9 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         stack.callback(records.close)
         managed = Managed(records)
         await asyncio.to_thread(managed.refresh)
+        keys_of_providers = provider_keys(records, open_seal(env))
+        drawer = Drawer(records, keys_of_providers)
+        await asyncio.to_thread(drawer.open)
         accounts = open_accounts(document, access.allowances(document, managed), store, ledger)
         metrics = Metrics()
         foundation = Foundation(
@@ -107,6 +115,8 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             records=records,
             digest=access.key_digest(store.beside, env),
             managed=managed,
+            provider_keys=keys_of_providers,
+            drawer=drawer,
             transport=transport,
             ledger=ledger,
             accounts=accounts,
@@ -148,13 +158,14 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         tasks=pack,
         today=_utc_now().date(),
     )
+    keyed = KeyedProviders(workshop, foundation.drawer)
     parts = Parts(
         routes=book.routes(),
         prompts=registry(document, foundation.records, time.monotonic),
         classifier=workshop.classifier,
         dialects=DIALECTS,
         around=Surroundings(
-            providers=build_providers(workshop),
+            providers=keyed.providers,
             monotonic=time.monotonic,
             sleep=asyncio.sleep,
             jitter=random.random,
@@ -167,6 +178,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         utc_now=_utc_now,
         draw=random.random,
         policy=snapshot.digest,
+        detector=detector(document),
         hold=lambda review: hold(review, reviews, notices),
         observe=_observer(document, foundation.metrics),
     )
@@ -178,11 +190,18 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         digest=foundation.digest,
         on_change=lambda: _allow(document, foundation),
     )
+
+    async def refresh() -> None:
+        await gate.refresh()
+        await keyed.refresh()
+
     services = Services(
         path=RequestPath(parts),
         dialects=DIALECTS,
         authenticate=gate.authenticate,
-        refresh=gate.refresh,
+        refresh=refresh,
+        provider_keys=foundation.provider_keys,
+        keyed_providers=keyed_providers(document),
         directory=directory(foundation.records, foundation.digest),
         reviews=reviews,
         tell_reviewed=notices.tell,
@@ -230,6 +249,10 @@ def directory(records: Records, digest: Digest) -> Directory:
         new_id=lambda prefix: new_id(prefix, time.time_ns() // 1_000_000, secrets.randbits(RANDOM_BITS)),
         new_secret=lambda: secrets.token_urlsafe(32),
     )
+
+
+def provider_keys(records: Records, seal: Seal | None) -> ProviderKeys:
+    return ProviderKeys(records, seal, _utc_now)
 
 
 def _observer(document: Document, metrics: Metrics) -> Callable[[Receipt], None]:

@@ -30,6 +30,7 @@ from polyroute.wiring import dialects
 from polyroute.wiring.routes import LOGIC, logic_model
 
 _BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"  # a Bedrock API key, where AWS's own SDKs look for it
+_KEYLESS = ("simulated", "replay")
 _FREE = Price(rates=Rates(input=Decimal(0), output=Decimal(0)), source="no model is called")
 
 
@@ -47,11 +48,9 @@ def build_providers(shop: Workshop) -> dict[str, Provider]:
     built: dict[str, Provider] = {}
     problems = []
     for name, provider in shop.document.providers.items():
-        build = _BUILDERS.get(provider.dialect)
-        if build is None:
-            continue  # a family that `check` refuses wherever a route uses it
         try:
-            built[name] = build(name, provider, shop)
+            if (made := build_provider(name, provider, shop)) is not None:
+                built[name] = made
         except (ValueError, OSError) as exc:
             problems.append(Problem(path=f"providers.{name}", message=str(exc)))
     if problems:
@@ -60,6 +59,21 @@ def build_providers(shop: Workshop) -> dict[str, Provider]:
         rules = {logic_model(name, at): _rule(answer) for at, answer in enumerate(logic.answers)}
         built[f"{LOGIC}/{name}"] = LogicProvider(rules, _fetch(shop.transport))
     return built
+
+
+def build_provider(name: str, provider: settings.Provider, shop: Workshop) -> Provider | None:
+    """None for a family that `check` refuses wherever a route uses it. Raises ValueError or OSError."""
+    build = _BUILDERS.get(provider.dialect)
+    return None if build is None else build(name, provider, shop)
+
+
+def keyed_providers(document: Document) -> dict[str, str]:
+    """Those that take a key, and where the document has it from."""
+    return {
+        name: "document" if provider.api_key is not None else "none"
+        for name, provider in document.providers.items()
+        if provider.dialect not in _KEYLESS
+    }
 
 
 def logic_deployments(document: Document) -> dict[str, tuple[Deployment, ...]]:
@@ -75,6 +89,7 @@ def logic_deployments(document: Document) -> dict[str, tuple[Deployment, ...]]:
                 card=ModelCard(id=model, prices=(_FREE,), source="document", latency_ms=0.0),
                 region=document.routes[name].region,  # it is said here, wherever that is
                 private=True,
+                is_ours=True,
                 quirks=frozenset({NO_PROMPT}),
                 max_tries=1,
             ),
