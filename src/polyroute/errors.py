@@ -122,18 +122,33 @@ class Conflict(CallerError):
 
 
 class RateLimited(CallerError):
-    def __init__(self, message: str, *, limit: str, retry_after_s: float) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        limit: str,
+        retry_after_s: float,
+        elsewhere: bool = False,
+        subject: tuple[str, ...] = (),
+    ) -> None:
+        """`elsewhere`: it is a limit of a model, deployment or provider, and another may have room."""
         super().__init__(message)
         self.limit = limit
         self.retry_after_s = retry_after_s
+        self.elsewhere = elsewhere
+        self.subject = subject
 
 
 class BudgetExceeded(CallerError):
-    def __init__(self, message: str, *, budget: str, spent_usd: Decimal, limit_usd: Decimal) -> None:
+    def __init__(
+        self, message: str, *, budget: str, spent_usd: Decimal, limit_usd: Decimal, elsewhere: bool = False
+    ) -> None:
+        """`elsewhere`: as of RateLimited."""
         super().__init__(message)
         self.budget = budget
         self.spent_usd = spent_usd
         self.limit_usd = limit_usd
+        self.elsewhere = elsewhere
 
 
 class PriceUnknown(CallerError):

@@ -15,19 +15,20 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from polyroute.catalog import tokens
-from polyroute.errors import AnswerHeld, PolyrouteError, ProviderError, StoreError
+from polyroute.errors import AnswerHeld, NoCandidate, PolyrouteError, ProviderError, StoreError
 from polyroute.journey import Answer, Entry, Journey, LiveAnswer, Parts, Prepared
-from polyroute.live import Relayed, Told
+from polyroute.live import Relayed, Restored, Told
 from polyroute.ports import CallModel, CountsTokens, Judgement, Monotonic, Selection
+from polyroute.privacy.guard import Guard, guard
 from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.attempts import AttemptLog
-from polyroute.stages.execution.meter import Meter, RequestFacts
+from polyroute.stages.execution.meter import Meter, RequestFacts, tokens_asked
 from polyroute.stages.execution.runner import Flow, Order, Run
 from polyroute.stages.execution.wording import Wording, word
 from polyroute.stages.matching.estimates import candidate
-from polyroute.stages.matching.match import match
+from polyroute.stages.matching.match import Boundary, match
 from polyroute.stages.matching.needs import needs_of
-from polyroute.stages.route import ReviewPolicy, Route, Routes, admit, checked, fit
+from polyroute.stages.route import ReviewPolicy, Route, Routes, View, admit, checked, fit
 from polyroute.stages.selection.constraints import constrain
 from polyroute.stages.selection.plan import ask_last, make_plan, need_steps
 from polyroute.stages.validation.judge import judge
@@ -48,6 +49,7 @@ class RequestPath:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._usual = View(routes=parts.routes, policy=parts.policy)
 
     @property
     def monotonic(self) -> Monotonic:
@@ -61,6 +63,9 @@ class RequestPath:
     def routes(self) -> Routes:
         return self._parts.routes
 
+    def routes_for(self, caller: Caller) -> Routes:
+        return (self._parts.view_of(caller.tenant) or self._usual).routes
+
     async def answer(self, request: Request, caller: Caller, entry: Entry) -> Answer:
         """A whole answer. Raises CallerError or RoutingError; by then the books are settled."""
         return await self._answer(self.prepare(request, caller, entry))
@@ -72,29 +77,34 @@ class RequestPath:
             return await self._stream_judged(prepared)
         journey = await self._start(prepared)
         flow = await self._or_settle(journey, journey.run.open)
-        return Relayed(
+        relayed = Relayed(
             flow,
             self._receipt_so_far(journey, flow),
             lambda state, error: self._settle(journey, state, error=error),
             lambda cause: self._settle_for_nobody(journey, cause),
         )
+        guard = prepared.guard
+        return Restored(relayed, guard) if guard is not None and guard.placeholders else relayed
 
     async def count_tokens(self, request: Request, caller: Caller) -> int | None:
         """Input tokens as the route's first able model counts them; None where its provider does not count."""
-        parts, route = self._parts, self._parts.routes.find(request.model)
+        parts, view = self._parts, self._view(caller)
+        route = view.routes.find(request.model)
         admit(route, request, caller)
-        request, wording = self._word(request, route)
-        needs = needs_of(request, tokens.measure(request))
-        able = match(route.deployments, needs, route.boundary, lambda d: self._obstacles(request, d)).deployments
+        request, wording, shield = self._shielded(*self._word(request, route), route, view)
+        needs, boundaries = needs_of(request, tokens.measure(request)), _boundaries(route, view, shield)
+        able = match(route.deployments, needs, boundaries, lambda d: self._obstacles(request, d)).deployments
         counter: object = parts.around.providers[able[0].provider] if able else None
         if not isinstance(counter, CountsTokens):
             return None
-        await parts.accounts.enter(caller, 0, parts.around.monotonic())
+        admission = await parts.accounts.enter(caller, 0, parts.around.monotonic())
         try:
             worded = request if wording is None else wording.put_to(request, able[0])
             return await counter.count_tokens(worded, able[0], able[0].deadlines)
         except ProviderError:
             return None
+        finally:
+            parts.accounts.leave(admission)
 
     def estimate_tokens(self, request: Request) -> int:
         """Input tokens, most likely, as the route's first model counts them; with what the route puts to the request."""
@@ -124,7 +134,8 @@ class RequestPath:
         """Stages 1 to 3: no model is called and nothing is spent."""
         parts = self._parts
         now = parts.around.monotonic
-        route = entry.route or parts.routes.find(request.model)
+        view = self._view(caller)
+        route = entry.route or view.routes.find(request.model)
         admit(route, request, caller)
         draft = Draft(
             request_id=entry.request_id,
@@ -134,17 +145,22 @@ class RequestPath:
             caller=caller,
             door=entry.door,
             requested_model=request.model,
-            policy=parts.policy,
+            policy=view.policy,
             stream=request.stream,
         )
+        draft.trace = entry.trace or parts.begin_trace(entry.request_id)
         draft.route = route.name
         draft.baseline = route.baseline
-        request, wording = self._word(request, route)
+        request, wording, shield = self._shielded(*self._word(request, route), route, view)
         if wording is not None:
             draft.prompt = wording.prompt_id
+        looked_at = request
+        if shield is not None:
+            draft.pii, draft.pii_handling = {str(kind): n for kind, n in shield.counts.items()}, shield.actions
+            looked_at = shield.masked(request)  # what is seen there is told as evidence
 
         seen = parts.classifier.classify(
-            request, task=entry.task or route.task, wants_task=route.wants_task, thresholds=route.thresholds
+            looked_at, task=entry.task or route.task, wants_task=route.wants_task, thresholds=route.thresholds
         )
         classified_s = now()
         draft.mark(classified_s)
@@ -152,7 +168,8 @@ class RequestPath:
 
         request, size, route = fit(request, route, wording.added if wording is not None else tokens.NOTHING)
         needs = needs_of(request, size)
-        matched = match(route.deployments, needs, route.boundary, lambda d: self._obstacles(request, d))
+        boundaries = _boundaries(route, view, shield)
+        matched = match(route.deployments, needs, boundaries, lambda d: self._obstacles(request, d))
         today, latency_of = draft.time.date(), parts.latencies.of
         draft.candidates = tuple(
             candidate(d, needs, size, today, latency_of(d, classified_s)) for d in matched.deployments
@@ -178,13 +195,14 @@ class RequestPath:
         draft.plan = plan
         draft.mark(now())
         route = checked(route, request, plan)
-        return Prepared(request=request, route=route, plan=plan, needs=needs, draft=draft, wording=wording)
+        return Prepared(request=request, route=route, plan=plan, needs=needs, draft=draft, wording=wording, guard=shield)
 
     async def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
         parts, draft, request = self._parts, prepared.draft, prepared.request
         parts.around.health.came(parts.around.monotonic())
-        admission = await parts.accounts.enter(draft.caller, prepared.needs.input_tokens, parts.around.monotonic())
+        now_s, until_s = parts.around.monotonic(), draft.arrived_s + prepared.route.timeout_s
+        admission = await parts.accounts.enter(draft.caller, tokens_asked(prepared.needs), now_s, until_s)
         meter = Meter(
             RequestFacts(
                 request_id=draft.request_id,
@@ -208,6 +226,7 @@ class RequestPath:
             read=lambda reply: self.read(request, reply),
             judge=self._judge(prepared) if prepared.route.judges else None,
             wording=prepared.wording,
+            trace=draft.trace,
         )
         log = AttemptLog(
             meter,
@@ -216,6 +235,7 @@ class RequestPath:
             day=draft.time.date(),
             monotonic=parts.around.monotonic,
             health=parts.around.health,
+            hide=prepared.guard.hide if prepared.guard is not None else None,
         )
         return Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
 
@@ -231,6 +251,26 @@ class RequestPath:
             registry=parts.prompts,
             dialects=parts.dialects,
         )
+
+    def _view(self, caller: Caller) -> View:
+        """What holds for the caller's tenant. Raises NoCandidate where nothing can be answered under it."""
+        view = self._parts.view_of(caller.tenant) or self._usual
+        if view.fault is not None:
+            raise NoCandidate(view.fault, ())
+        return view
+
+    def _shielded(
+        self, request: Request, wording: Wording | None, route: Route, view: View
+    ) -> tuple[Request, Wording | None, Guard | None]:
+        """With the personal data that must not go out replaced. Raises InvalidRequest where it must not come in."""
+        rules = (*route.privacy, *view.privacy)
+        if not rules:
+            return request, wording, None
+        found = guard(request, wording.texts if wording is not None else {}, rules, self._parts.detector)
+        if found is None:
+            return request, wording, None
+        worded = None if wording is None else replace(wording, texts=found.texts)
+        return found.request, worded, found.guard
 
     def _obstacles(self, request: Request, deployment: Deployment) -> tuple[str, ...]:
         return self._parts.around.providers[deployment.provider].obstacles(request, deployment)
@@ -258,6 +298,8 @@ class RequestPath:
             started_s = monotonic()
             try:
                 response = self.read(prepared.request, reply)
+                if prepared.guard is not None:
+                    response = prepared.guard.restored(response)
                 return await judge(prepared.route.checks, prepared.request, response, prepared.route.contract)
             finally:
                 draft.validation_s += monotonic() - started_s
@@ -270,6 +312,7 @@ class RequestPath:
         """Stage 6: the receipt, and the books. Durable when it returns, and written also where the caller leaves."""
         parts, draft, run = self._parts, journey.prepared.draft, journey.run
         attempts, now_s = run.log.attempts, parts.around.monotonic()
+        parts.accounts.leave(journey.admission)
         draft.mark(now_s)
         draft.paused_s, draft.clamped_to = run.paused_s, journey.meter.clamped_to
         receipt = draft.receipt(state, attempts, parts.around.monotonic(), stop=stop, error=error)
@@ -297,6 +340,8 @@ class RequestPath:
     async def _answer(self, prepared: Prepared) -> Answer:
         journey = await self._start(prepared)
         reply = await self._or_settle(journey, journey.run.answer)
+        if prepared.guard is not None:
+            reply = prepared.guard.restored_reply(reply)
         policy = prepared.route.review
         if policy is not None:
             await self._or_settle(journey, lambda: self._hold(journey, reply, policy))
@@ -349,3 +394,11 @@ class RequestPath:
         except BaseException as exc:
             await self._settle_for_nobody(journey, exc)
             raise
+
+
+def _boundaries(route: Route, view: View, shield: Guard | None) -> tuple[Boundary, ...]:
+    """Where a request may go: all of them hold, in fallbacks too."""
+    if shield is None or not shield.private:
+        return (route.boundary, view.boundary)
+    why = f"the request holds personal data ({', '.join(shield.private)})"
+    return (route.boundary, view.boundary, Boundary(private=True, why=why))

@@ -115,7 +115,7 @@ class Books(ABC):
         return [in_flight(request.opening, request.later) for request in requests[:limit]]
 
     def spent_since(self, start: datetime) -> list[Spent]:
-        """Per tenant, team, user, key and model: what requests that arrived at or after `start` have cost."""
+        """Per tenant, team, user, key and deployment: what requests that arrived at or after `start` have cost."""
         sums: dict[Spent, Decimal] = {}
         for _, spent in self.spent_by_replica(start):
             whose = msgspec.structs.replace(spent, cost_usd=ZERO_USD)
@@ -131,9 +131,18 @@ class Books(ABC):
         return [
             (
                 replica or "",
-                Spent(tenant=tenant, team=team, user=user, key_id=key_id, model=model, cost_usd=from_nanos(nanos)),
+                Spent(
+                    tenant=tenant,
+                    team=team,
+                    user=user,
+                    key_id=key_id,
+                    model=model,
+                    deployment=deployment,
+                    provider=provider,
+                    cost_usd=from_nanos(nanos),
+                ),
             )
-            for (replica, tenant, team, user, key_id, model), nanos in sums.items()
+            for (replica, tenant, team, user, key_id, model, deployment, provider), nanos in sums.items()
         ]
 
     def by_model(self, since: datetime = _EVER) -> list[Figures]:

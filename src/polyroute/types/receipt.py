@@ -9,6 +9,7 @@ from msgspec import Struct
 from polyroute.types.access import Caller
 from polyroute.types.response import Usage
 from polyroute.types.routing import Classification, Exclusion, Verdict
+from polyroute.types.trace import Trace
 
 RequestState = Literal["open", "settled", "failed", "cancelled", "recovered"]
 AttemptStatus = Literal["open", "succeeded", "rejected", "failed", "cancelled", "unknown"]
@@ -110,6 +111,9 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     overhead_ms: float = 0.0
     times: StageTimes = StageTimes()
     review: str | None = None
+    pii: dict[str, int] = {}  # kinds of personal data in the request, and how many different values of each
+    pii_handling: tuple[str, ...] = ()  # "private", "redact"
+    trace: Trace | None = None  # W3C; None: it belongs to no trace
     error: str | None = None  # class name of what the caller was told
     error_message: str | None = None
 
@@ -150,11 +154,13 @@ class Settlement(Struct, frozen=True, kw_only=True):
 
 
 class Spent(Struct, frozen=True, kw_only=True):
-    """What one caller has spent on one model since some moment."""
+    """What one caller has spent at one deployment since some moment."""
 
     tenant: str
     team: str
     user: str
     key_id: str | None
     model: str
+    deployment: str = ""
+    provider: str = ""
     cost_usd: Decimal

@@ -179,8 +179,8 @@ def allowances(document: Document, managed: Managed | None = None) -> Allowances
         ),
         user_budget=Budget(daily_usd=limits.per_user_daily_usd),
         team_budget=Budget(daily_usd=limits.per_team_daily_usd),
-        model_budgets={
-            name: _budget(model.budget)
+        models={
+            name: Allowance(budget=_budget(model.budget))
             for name, model in document.models.items()
             if isinstance(model, settings.Model) and model.budget is not None
         },

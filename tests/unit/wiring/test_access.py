@@ -72,7 +72,7 @@ def test_limits_become_allowances() -> None:
     assert (found.per_user.requests_per_minute, found.per_user.tokens_per_minute) == (20, None)
     assert (found.per_team.requests_per_minute, found.per_team.tokens_per_minute) == (None, 9)
     assert (found.user_budget.daily_usd, found.team_budget.daily_usd) == (None, Decimal(500))
-    assert {name: budget.weekly_usd for name, budget in found.model_budgets.items()} == {"small": Decimal(7)}
+    assert {name: model.budget.weekly_usd for name, model in found.models.items()} == {"small": Decimal(7)}
 
 
 @pytest.mark.parametrize(

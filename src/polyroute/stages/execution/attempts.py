@@ -1,12 +1,14 @@
 """The attempts of one request, noted down as they end: what each cost, and what was held for it set free."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from polyroute.errors import ProviderError, Remedy
+from polyroute.errors import BudgetExceeded, ProviderError, RateLimited, Remedy
 from polyroute.ports import Judgement, Monotonic
 from polyroute.stages.execution import costs
 from polyroute.stages.execution.meter import Meter, Ticket
@@ -15,7 +17,7 @@ from polyroute.state.health.health import Health
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Attempt, AttemptStatus, milliseconds
 from polyroute.types.response import Usage
-from polyroute.types.routing import Candidate, Needs
+from polyroute.types.routing import Candidate, Needs, Verdict
 
 
 class Trial(Struct, frozen=True, kw_only=True):
@@ -47,21 +49,39 @@ class Heard(Struct, frozen=True, kw_only=True):
 NOTHING = Heard()
 
 
+class Refused(Struct, frozen=True, kw_only=True):
+    """A step that had no room under a limit or budget of its own; no attempt was made there."""
+
+    step: int
+    error: RateLimited | BudgetExceeded
+
+
 class AttemptLog:
     """Grows as attempts end. `attempts` is for the receipt, `outcomes` for the next decision."""
 
     def __init__(
-        self, meter: Meter, *, needs: Needs, arrived_s: float, day: date, monotonic: Monotonic, health: Health
+        self,
+        meter: Meter,
+        *,
+        needs: Needs,
+        arrived_s: float,
+        day: date,
+        monotonic: Monotonic,
+        health: Health,
+        hide: Callable[[str], str] | None = None,
     ) -> None:
+        """`hide` takes out of a message what must be neither kept nor told."""
         self._meter = meter
         self._needs = needs
         self._arrived_s = arrived_s
         self._day = day
         self._monotonic = monotonic
+        self._hide = hide
         self._health = health
         self.attempts: list[Attempt] = []
         self.outcomes: tuple[Outcome, ...] = ()
         self.last_error: ProviderError | None = None
+        self.refusals: list[Refused] = []
 
     @property
     def has_failed(self) -> bool:
@@ -71,12 +91,17 @@ class AttemptLog:
     def answered(self, trial: Trial, heard: Heard, judgement: Judgement | None = None) -> None:
         """A whole answer, accepted or not."""
         remedy = judgement.remedy if judgement else None
+        if self._hide is not None and judgement is not None:
+            judgement = replace(judgement, verdicts=tuple(_hidden(v, self._hide) for v in judgement.verdicts))
         status: AttemptStatus = "succeeded" if remedy is None else "rejected"
         self._note(trial, status, heard, heard.usage or self._counted(trial, heard), judgement=judgement)
         self._health.succeeded(trial.deployment.id, self._monotonic())
         self.outcomes += (Outcome(step=trial.step, accepted=remedy is None, remedy=remedy or Remedy.SWITCH),)
 
     def failed(self, trial: Trial, error: ProviderError, heard: Heard = NOTHING) -> None:
+        if self._hide is not None:
+            error.message = self._hide(error.message)
+            error.args = (error.message,)
         usage = heard.usage
         if usage is None and (heard.output_tokens or not costs.is_unbilled(error)):
             usage = self._counted(trial, heard)
@@ -84,6 +109,11 @@ class AttemptLog:
         self._health.failed(trial.deployment.id, error, self._monotonic())
         self.outcomes += (Outcome(step=trial.step, remedy=error.remedy, retry_after_s=error.retry_after_s),)
         self.last_error = error.with_traceback(None)  # its frames hold this log, and would keep both
+
+    def refused(self, step: int, refusal: RateLimited | BudgetExceeded) -> None:
+        """There is no room there now: the next one may have some."""
+        self.refusals.append(Refused(step=step, error=refusal))
+        self.outcomes += (Outcome(step=step, remedy=Remedy.SWITCH),)
 
     def abandoned(self, trial: Trial, cause: BaseException, heard: Heard = NOTHING) -> None:
         """The caller left, or something broke. The provider may bill what it had read and written until then."""
@@ -113,7 +143,7 @@ class AttemptLog:
         if usage is not None and self._needs.units is not None:
             usage = costs.metered(usage, self._needs, trial.deployment, self._day)
         cost_usd = costs.cost_of(usage, trial.deployment, self._day)
-        self._meter.end(trial.ticket, cost_usd)
+        self._meter.end(trial.ticket, cost_usd, 0 if usage is None else usage.total_tokens)
         self.attempts.append(self._attempt(trial, status, heard, usage, cost_usd, error=error, judgement=judgement))
 
     def _attempt(
@@ -153,3 +183,7 @@ class AttemptLog:
             dropped=heard.dropped,
             verdicts=judgement.verdicts if judgement else (),
         )
+
+
+def _hidden(verdict: Verdict, hide: Callable[[str], str]) -> Verdict:
+    return replace(verdict, reasons=tuple(map(hide, verdict.reasons)), changes=tuple(map(hide, verdict.changes)))

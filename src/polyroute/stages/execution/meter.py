@@ -11,10 +11,11 @@ from decimal import Decimal
 from msgspec import Struct
 
 from polyroute.catalog import pricing
-from polyroute.errors import BudgetExceeded
+from polyroute.errors import BudgetExceeded, RateLimited
 from polyroute.ports import Ledger
-from polyroute.state.accounts.accounts import Accounts
+from polyroute.state.accounts.accounts import Accounts, Admission
 from polyroute.state.accounts.budgets import Hold
+from polyroute.state.accounts.turns import Turn
 from polyroute.types.access import Caller
 from polyroute.types.cards import Price
 from polyroute.types.money import ZERO_USD
@@ -27,6 +28,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
 
     attempt_id: str
     hold: Hold
+    place: Admission  # under the limits of model, deployment and provider
     max_output_tokens: int | None  # what the upstream must be told; None: as the caller asked
 
 
@@ -54,12 +56,24 @@ class Meter:
         self._accounts = accounts
         self._ledger = ledger
         self._utc_now = utc_now
+        self._turn: Turn | None = None  # come, and not used yet
         self.clamped_to: int | None = None
 
-    async def begin(self, candidate: Candidate, number: int) -> Ticket:
-        """Durable when it returns. Raises BudgetExceeded, PriceUnknown or StoreError, with nothing held."""
+    async def begin(self, candidate: Candidate, number: int, now_s: float) -> Ticket:
+        """Durable when it returns. Raises BudgetExceeded, RateLimited, PriceUnknown or StoreError, with nothing held.
+
+        `now_s`: monotonic.
+        """
         facts, deployment, now = self._facts, candidate.deployment, self._utc_now()
-        hold, worst_usd, max_output_tokens = await self._reserve(candidate, now)
+        asked = tokens_asked(facts.needs)
+        where = (deployment.model, deployment.id, deployment.provider)
+        place = await self._accounts.occupy(*where, asked, now_s, self._turn)
+        self._turn = None
+        try:
+            hold, worst_usd, max_output_tokens = await self._reserve(candidate, now)
+        except BaseException:
+            self._accounts.annul(place)
+            raise
         attempt = AttemptOpening(
             id=f"{facts.request_id}.{number}",
             request_id=facts.request_id,
@@ -74,22 +88,41 @@ class Meter:
             await self._write(attempt, number, worst_usd, now)
         except BaseException:
             hold.release()
+            self._accounts.annul(place)
             raise
-        return Ticket(attempt_id=attempt.id, hold=hold, max_output_tokens=max_output_tokens)
+        return Ticket(attempt_id=attempt.id, hold=hold, place=place, max_output_tokens=max_output_tokens)
 
-    def end(self, ticket: Ticket, cost_usd: Decimal | None) -> None:
+    def end(self, ticket: Ticket, cost_usd: Decimal | None, tokens: int) -> None:
         """Frees what was held and books what was spent; without a price there is neither."""
         ticket.hold.settle(ZERO_USD if cost_usd is None else cost_usd)
+        self._accounts.correct(ticket.place, tokens)
+        self._accounts.leave(ticket.place)
+
+    @property
+    def longest_wait_s(self) -> float:
+        return self._accounts.longest_wait_s
+
+    async def wait(self, refused: RateLimited, until_s: float) -> None:
+        """Until it is the caller's turn where it was refused. Raises RateLimited."""
+        turn, self._turn = self._turn, None
+        self._turn = await self._accounts.wait(refused, self._facts.caller, turn, until_s)
+
+    def pass_on(self) -> None:
+        """It needs its turn no longer."""
+        if self._turn is not None:
+            self._accounts.pass_on(self._turn)
+            self._turn = None
 
     async def _reserve(self, candidate: Candidate, now: datetime) -> tuple[Hold, Decimal | None, int | None]:
         accounts, caller, model = self._accounts, self._facts.caller, candidate.deployment.model
-        left_usd = accounts.remaining_usd(caller, model, now)
+        at = candidate.deployment.id, candidate.deployment.provider
+        left_usd = accounts.remaining_usd(caller, model, now, *at)
         while True:
             worst_usd, tokens = self._affordable(candidate, left_usd)
             try:
-                return await accounts.reserve(caller, model, worst_usd, now), worst_usd, tokens
+                return await accounts.reserve(caller, model, worst_usd, now, *at), worst_usd, tokens
             except BudgetExceeded:  # other replicas have spent meanwhile: perhaps a shorter answer fits
-                before_usd, left_usd = left_usd, accounts.remaining_usd(caller, model, now)
+                before_usd, left_usd = left_usd, accounts.remaining_usd(caller, model, now, *at)
                 if before_usd is None or left_usd is None or left_usd >= before_usd:
                     raise
 
@@ -127,6 +160,11 @@ class Meter:
             return worst_usd, None  # the hold refuses it, and names the budget
         self.clamped_to = min(tokens, self.clamped_to or tokens)
         return _worst(candidate, facts.needs, tokens, price), tokens
+
+
+def tokens_asked(needs: Needs) -> int:
+    """What a request may take, as far as its caller bounds it; corrected once it is known."""
+    return needs.input_tokens + (needs.output_tokens or 0) * needs.choices
 
 
 def _worst(candidate: Candidate, needs: Needs, output_tokens: int, price: Price) -> Decimal:

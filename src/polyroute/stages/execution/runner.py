@@ -10,7 +10,14 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from polyroute.errors import DeadlineExceeded, PlanExhausted, ProviderError, StreamInterrupted
+from polyroute.errors import (
+    BudgetExceeded,
+    DeadlineExceeded,
+    PlanExhausted,
+    ProviderError,
+    RateLimited,
+    StreamInterrupted,
+)
 from polyroute.ports import Judgement, Monotonic, Provider
 from polyroute.stages.execution import costs
 from polyroute.stages.execution.attempts import NOTHING, AttemptLog, Heard, Trial
@@ -23,6 +30,7 @@ from polyroute.types.receipt import Attempt
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Ended, Reply, Response, Started, WireBytes
 from polyroute.types.routing import Plan
+from polyroute.types.trace import Trace
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -44,6 +52,7 @@ class Order(Struct, frozen=True, kw_only=True):
     read: Callable[[Reply], Response]
     judge: Callable[[Reply], Awaitable[Judgement]] | None = None
     wording: Wording | None = None  # what the route adds to the request, whoever answers it
+    trace: Trace | None = None  # that the request belongs to
 
 
 class Run:
@@ -54,24 +63,31 @@ class Run:
         self._around = around
         self._meter = meter
         self.log = log
-        self.paused_s = 0.0  # between attempts
+        self._waits_until_s: float | None = None
+        self.paused_s = 0.0  # between attempts, and for room
 
     async def answer(self) -> Reply:
         """The accepted answer."""
         reply: Reply | None = None
-        while (step := await self._next_step()) is not None:
-            reply = await self._call(step)
+        try:
+            while (step := await self._next_step()) is not None:
+                reply = await self._call(step)
+        finally:
+            self._meter.pass_on()
         assert reply is not None  # `Accept` follows an accepted answer only
         return reply
 
     async def open(self) -> "Flow":
         """A stream whose first content has arrived; from there on no other deployment takes over."""
-        while True:
-            step = await self._next_step()
-            assert step is not None  # a stream is accepted by being returned
-            flow = await self._open(step)
-            if flow is not None:
-                return flow
+        try:
+            while True:
+                step = await self._next_step()
+                assert step is not None  # a stream is accepted by being returned
+                flow = await self._open(step)
+                if flow is not None:
+                    return flow
+        finally:
+            self._meter.pass_on()
 
     async def _next_step(self) -> int | None:
         """The step to try now, its pause over; None once an answer is accepted."""
@@ -89,7 +105,10 @@ class Run:
                     self.paused_s += around.monotonic() - paused_at_s
                 return decision.step
             case GiveUp():
-                raise self._gave_up(decision)
+                room = None if decision.out_of_time else self._fullest()
+                if room is None:
+                    raise self._gave_up(decision)
+                return await self._wait_for(room)
             case _ as never:
                 assert_never(never)
 
@@ -106,8 +125,30 @@ class Run:
             raise self._gave_up(GiveUp())
         return next_try
 
-    def _gave_up(self, decision: GiveUp) -> PlanExhausted | DeadlineExceeded:
+    def _fullest(self) -> tuple[int, RateLimited] | None:
+        """The first step that may have room soon."""
+        for refused in self.log.refusals:
+            if isinstance(refused.error, RateLimited) and refused.error.subject:
+                return refused.step, refused.error
+        return None
+
+    async def _wait_for(self, room: tuple[int, RateLimited]) -> int:
+        """The step, once it is this team's turn there. Raises RateLimited."""
+        (step, refused), now = room, self._around.monotonic()
+        if self._waits_until_s is None:
+            self._waits_until_s = min(self._order.deadline_s, now + self._meter.longest_wait_s)
+        if now + refused.retry_after_s > self._waits_until_s:
+            raise refused
+        self.log.refusals.clear()
+        await self._meter.wait(refused, self._waits_until_s)
+        self.paused_s += self._around.monotonic() - now
+        return step
+
+    def _gave_up(self, decision: GiveUp) -> PlanExhausted | DeadlineExceeded | RateLimited | BudgetExceeded:
         attempts = self.log.attempts
+        if self.log.refusals and not attempts and not decision.out_of_time:
+            refusals = [refused.error for refused in self.log.refusals]
+            return min(refusals, key=lambda error: isinstance(error, BudgetExceeded))
         tried = "; ".join(f"{a.deployment}: {a.message or _rejection(a)}" for a in attempts) or "nothing was tried"
         if decision.out_of_time:
             return DeadlineExceeded(f"the request's time ran out ({tried})", attempts)
@@ -115,6 +156,8 @@ class Run:
 
     async def _call(self, number: int) -> Reply | None:
         order, trial = self._order, await self._begin(number)
+        if trial is None:
+            return None
         heard, judgement = NOTHING, None
         try:
             reply = await self._provider(trial).complete(
@@ -144,6 +187,8 @@ class Run:
 
     async def _open(self, number: int) -> "Flow | None":
         trial = await self._begin(number)
+        if trial is None:
+            return None
         opening: list[Chunk] = []
         try:
             rest = self._provider(trial).stream(
@@ -164,10 +209,17 @@ class Run:
     def _deployment(self, number: int) -> str:
         return self._order.plan.steps[number].candidate.deployment.id
 
-    async def _begin(self, number: int) -> Trial:
-        candidate = self._order.plan.steps[number].candidate
-        self._around.health.began(candidate.deployment.id, self._around.monotonic())
-        ticket = await self._meter.begin(candidate, len(self.log.attempts))
+    async def _begin(self, number: int) -> Trial | None:
+        """None where there is no room for another call."""
+        candidate, now = self._order.plan.steps[number].candidate, self._around.monotonic()
+        try:
+            ticket = await self._meter.begin(candidate, len(self.log.attempts), now)
+        except (RateLimited, BudgetExceeded) as refusal:
+            if not refusal.elsewhere:
+                raise
+            self.log.refused(number, refusal)
+            return None
+        self._around.health.began(candidate.deployment.id, now)
         wording = self._order.wording
         return Trial(
             ticket=ticket,
@@ -178,9 +230,10 @@ class Run:
         )
 
     def _worded(self, trial: Trial) -> Request:
-        """The request as this deployment is to read it."""
+        """The request as this deployment is to read it, and what it is told of the trace."""
         order = self._order
-        return order.request if order.wording is None else order.wording.put_to(order.request, trial.deployment)
+        worded = order.request if order.wording is None else order.wording.put_to(order.request, trial.deployment)
+        return worded if order.trace is None else replace(worded, trace=order.trace.under(trial.ticket.attempt_id))
 
     def _provider(self, trial: Trial) -> Provider:
         return self._around.providers[trial.deployment.provider]

@@ -5,15 +5,30 @@ nothing, and names the limit as the document does. Of several limits in the way 
 in the way longest is named, so that its `retry_after_s` is right.
 """
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from polyroute.errors import BudgetExceeded, PriceUnknown, RateLimited, StoreError
-from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, Rates
+from polyroute.ports import Monotonic
+from polyroute.state.accounts.allowances import Allowances
+from polyroute.state.accounts.applied import (
+    PLACES,
+    Limits,
+    Rate,
+    all_budgets,
+    caps_for,
+    limits_at,
+    limits_of,
+    limits_of_gateway,
+    weight_of,
+)
 from polyroute.state.accounts.budgets import (
     PERIODS,
     Account,
@@ -27,20 +42,34 @@ from polyroute.state.accounts.budgets import (
     window_start,
 )
 from polyroute.state.accounts.limits import Entry, SlidingWindow, Standing, Windows
+from polyroute.state.accounts.slots import Slots
+from polyroute.state.accounts.turns import Turn, Turns
 from polyroute.types.access import Caller
 from polyroute.types.money import ZERO_USD, format_usd, from_nanos
 from polyroute.types.receipt import Spent
 
 _KNOWN_CALLERS = 4096  # whose list of budgets is kept made
-_NOTHING_MORE = Allowance()
-_WORDS: dict[Period, str] = {"daily": "today", "weekly": "this week", "monthly": "this month", "total": "in all"}
+_SLOT_WAIT_S = 1.0  # nobody knows when a request under way ends
+_WORDS: Mapping[Period, str] = {
+    "daily": "today",
+    "weekly": "this week",
+    "monthly": "this month",
+    "total": "in all",
+}
+
+
+class Held(Protocol):
+    def release(self) -> None: ...
 
 
 class Admission(Struct, frozen=True, kw_only=True):
-    """Leave to send one request; its tokens are an estimate until corrected."""
+    """Leave to send one request; its tokens are an estimate until corrected. `leave` gives back what it takes up."""
 
     tokens: int
     token_entries: tuple[tuple[SlidingWindow, Entry], ...] = ()
+    request_entries: tuple[tuple[SlidingWindow, Entry], ...] = ()
+    held: tuple[Held, ...] = ()
+    slots: tuple[Account, ...] = ()  # that are free again when it leaves
 
 
 class RateStandings(Struct, frozen=True, kw_only=True):
@@ -50,29 +79,31 @@ class RateStandings(Struct, frozen=True, kw_only=True):
     tokens: Standing | None
 
 
-class Rate(Struct, frozen=True, kw_only=True):
-    """One rate limit that applies to a caller."""
-
-    subject: tuple[str, ...]
-    limit: int
-    name: str  # as the document says it
-    counts_tokens: bool
-
-
 class Accounts:
-    def __init__(self, allowances: Allowances) -> None:
+    def __init__(self, allowances: Allowances, monotonic: Monotonic = time.monotonic) -> None:
         self._allowances = allowances
+        self._monotonic = monotonic
         self._windows = Windows()
+        self._slots = Slots()
+        self._turns = Turns(monotonic)
         self._budgets = Budgets()
         self._closed_for: str | None = None
+        self._gateway = limits_of_gateway(allowances)
         # Per caller and model these never change, and making them costs more than checking them.
-        self._rates_of = lru_cache(_KNOWN_CALLERS)(self._find_rates)
+        self._limits_of = lru_cache(_KNOWN_CALLERS)(self._find_limits)
+        self._limits_at = lru_cache(_KNOWN_CALLERS)(self._find_limits_at)
         self._caps_of = lru_cache(_KNOWN_CALLERS)(self._find_caps)
+
+    @property
+    def allowances(self) -> Allowances:
+        return self._allowances
 
     def allow(self, allowances: Allowances) -> None:
         """From now on `allowances` hold. What was counted and is held stays; `restore` the windows next."""
         self._allowances = allowances
-        self._rates_of.cache_clear()
+        self._gateway = limits_of_gateway(allowances)
+        self._limits_of.cache_clear()
+        self._limits_at.cache_clear()
         self._caps_of.cache_clear()
 
     @property
@@ -86,14 +117,105 @@ class Accounts:
     def open_budgets(self) -> None:
         self._closed_for = None
 
-    # ── rates ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── rates, and requests under way ─────────────────────────────────────────────────────────────────
 
     def admit(self, caller: Caller, tokens: int, now: float) -> Admission:
         """Count one request of about `tokens` tokens. Raises RateLimited, then nothing is counted."""
-        rates = self._rates_of(caller.tenant, caller.team, caller.user, caller.key_id)
-        if not rates:
+        limits = self._limits_of(caller.tenant, caller.team, caller.user, caller.key_id)
+        return self._admit(limits, tokens, now, None) if limits else Admission(tokens=tokens)
+
+    async def enter(self, caller: Caller, tokens: int, now: float, until_s: float | None = None) -> Admission:
+        """`admit`, where others may have to be asked, and the gateway itself may be full. `until_s`: the end of the
+        request's time; without one it waits for nothing.
+        """
+        inside = await self._come_in(caller, now, until_s) if self._gateway else None
+        limits = self._limits_of(caller.tenant, caller.team, caller.user, caller.key_id)
+        if not limits:
+            return inside or Admission(tokens=tokens)
+        try:
+            admission = await self._let_in(limits, tokens, now, None)
+        except BaseException:
+            if inside is not None:
+                self.leave(inside)
+            raise
+        if inside is None:
+            return admission
+        return replace(admission, held=admission.held + inside.held, slots=admission.slots + inside.slots)
+
+    async def occupy(
+        self, model: str, deployment: str, provider: str, tokens: int, now: float, turn: Turn | None = None
+    ) -> Admission:
+        """Count one call there. Raises RateLimited whose `elsewhere` is True; then nothing is counted."""
+        limits = self._limits_at(model, deployment, provider)
+        if not limits:
             return Admission(tokens=tokens)
-        counted = [(rate, self._windows.of(rate.subject, now), tokens if rate.counts_tokens else 1) for rate in rates]
+        admission = await self._let_in(limits, tokens, now, turn)
+        if turn is not None:
+            self._turns.done(turn, served=True)
+        return admission
+
+    async def wait(self, refused: RateLimited, caller: Caller, turn: Turn | None, until_s: float) -> Turn:
+        """The caller's turn under the limit that refused. Raises RateLimited. Whoever has a turn uses it: `occupy`,
+        `wait` again, or `pass_on`.
+        """
+        waiting, team = self._allowances.waiting, (caller.tenant, caller.team)
+        weight = weight_of(self._allowances, *team)
+        return await self._turns.wait(refused, team, weight, turn, waiting, until_s)
+
+    def pass_on(self, turn: Turn) -> None:
+        self._turns.done(turn, served=False)
+
+    @property
+    def longest_wait_s(self) -> float:
+        return self._allowances.waiting.longest_s
+
+    def correct(self, admission: Admission, tokens: int) -> None:
+        """The request took `tokens` tokens in truth. At most once per admission."""
+        for window, entry in admission.token_entries:
+            window.correct(entry, tokens - admission.tokens)
+
+    def leave(self, admission: Admission) -> None:
+        """It is under way no longer. To say it twice is to say it once."""
+        for held in admission.held:
+            held.release()
+        if admission.slots:
+            self._turns.freed(admission.slots)
+
+    def annul(self, admission: Admission) -> None:
+        """It was never sent."""
+        self.correct(admission, 0)
+        for window, entry in admission.request_entries:
+            window.correct(entry, -1)
+        self.leave(admission)
+
+    def standings(self, caller: Caller, now: float) -> RateStandings:
+        requests: Standing | None = None
+        tokens: Standing | None = None
+        for rate in self._limits_of(caller.tenant, caller.team, caller.user, caller.key_id).rates:
+            standing = self.standing(rate, now)
+            if rate.counts_tokens:
+                tokens = standing if tokens is None or standing.remaining < tokens.remaining else tokens
+            else:
+                requests = standing if requests is None or standing.remaining < requests.remaining else requests
+        return RateStandings(requests=requests, tokens=tokens)
+
+    def standing(self, rate: Rate, now: float) -> Standing:
+        return self._windows.of(rate.subject, now).standing(rate.limit, now)
+
+    def under_way(self, slot: Cap) -> int:
+        return self._slots.taken(slot.account)
+
+    async def _let_in(self, limits: Limits, tokens: int, now: float, turn: Turn | None) -> Admission:
+        return self._admit(limits, tokens, now, turn)
+
+    def _admit(self, limits: Limits, tokens: int, now: float, turn: Turn | None) -> Admission:
+        self._stay_behind(limits, turn)
+        full = self._slots.full(limits.slots)
+        if full is not None:
+            raise all_taken(full)
+        counted = [
+            (rate, self._windows.of(rate.subject, now), tokens if rate.counts_tokens else 1) for rate in limits.rates
+        ]
         longest_s, refusing = 0.0, None
         for rate, window, amount in counted:
             wait_s = window.wait_s(amount, rate.limit, now)
@@ -101,31 +223,40 @@ class Accounts:
                 longest_s, refusing = wait_s, rate
         if refusing is not None:
             raise self._refusal(refusing, longest_s, tokens)
-        entries = [(window, window.add(amount, now)) for _, window, amount in counted]
+        entries = [(rate.counts_tokens, (window, window.add(amount, now))) for rate, window, amount in counted]
         return Admission(
             tokens=tokens,
-            token_entries=tuple(pair for pair, rate in zip(entries, rates, strict=True) if rate.counts_tokens),
+            token_entries=tuple(pair for counts_tokens, pair in entries if counts_tokens),
+            request_entries=tuple(pair for counts_tokens, pair in entries if not counts_tokens),
+            held=(self._slots.take(limits.slots),) if limits.slots else (),
+            slots=tuple(slot.account for slot in limits.slots),
         )
 
-    async def enter(self, caller: Caller, tokens: int, now: float) -> Admission:
-        """`admit`, where others may have to be asked."""
-        return self.admit(caller, tokens, now)
+    def _stay_behind(self, limits: Limits, turn: Turn | None) -> None:
+        """Raises RateLimited where others wait already."""
+        subjects = (*(rate.subject for rate in limits.rates), *(slot.account for slot in limits.slots))
+        subject = self._turns.blocked(subjects, turn)
+        if subject is not None:
+            slot = next((slot for slot in limits.slots if slot.account == subject), None)
+            if slot is not None:
+                raise all_taken(slot)
+            raise self._refusal(next(rate for rate in limits.rates if rate.subject == subject), _SLOT_WAIT_S, 0)
 
-    def correct(self, admission: Admission, tokens: int) -> None:
-        """The request took `tokens` tokens in truth. At most once per admission."""
-        for window, entry in admission.token_entries:
-            window.correct(entry, tokens - admission.tokens)
-
-    def standings(self, caller: Caller, now: float) -> RateStandings:
-        requests: Standing | None = None
-        tokens: Standing | None = None
-        for rate in self._rates_of(caller.tenant, caller.team, caller.user, caller.key_id):
-            standing = self._windows.of(rate.subject, now).standing(rate.limit, now)
-            if rate.counts_tokens:
-                tokens = standing if tokens is None or standing.remaining < tokens.remaining else tokens
-            else:
-                requests = standing if requests is None or standing.remaining < requests.remaining else requests
-        return RateStandings(requests=requests, tokens=tokens)
+    async def _come_in(self, caller: Caller, now: float, until_s: float | None) -> Admission:
+        """Room in this process, in the team's turn."""
+        turn: Turn | None = None
+        until_s = None if until_s is None else min(until_s, now + self.longest_wait_s)
+        while True:
+            try:
+                admission = self._admit(self._gateway, 0, now, turn)
+            except RateLimited as refused:
+                if until_s is None:
+                    raise
+                turn = await self.wait(refused, caller, turn, until_s)
+                continue
+            if turn is not None:
+                self._turns.done(turn, served=True)
+            return admission
 
     def _refusal(self, rate: Rate, wait_s: float, tokens: int) -> RateLimited:
         who = f"{rate.subject[1].removeprefix('own ')} `{rate.subject[-1]}`"
@@ -135,6 +266,7 @@ class Accounts:
                 f" ({rate.limit}): shorten it",
                 limit=rate.name,
                 retry_after_s=self._windows.window_s,
+                elsewhere=rate.subject[1] in PLACES,
             )
         wait_s = min(wait_s, self._windows.window_s)
         what = "tokens" if rate.counts_tokens else "requests"
@@ -142,44 +274,45 @@ class Accounts:
             f"{who} has used its {rate.limit} {what} per minute ({rate.name}): try again in {wait_s:.1f} s",
             limit=rate.name,
             retry_after_s=wait_s,
+            elsewhere=rate.subject[1] in PLACES,
+            subject=rate.subject,
         )
 
-    def _find_rates(self, tenant: str, team: str, user: str, key_id: str | None) -> tuple[Rate, ...]:
-        allowances = self._allowances
-        return (
-            *_rates(("user", tenant, user), allowances.per_user, "per_user_{}per_minute"),
-            *_rates(("team", tenant, team), allowances.per_team, "per_team_{}per_minute"),
-            *_rates(("own key", key_id or ""), self._key(key_id).rates, f"keys.{key_id}.limits.{{}}per_minute"),
-            *_rates(
-                ("own user", tenant, user),
-                allowances.users.get((tenant, user), _NOTHING_MORE).rates,
-                f"users.{user}.limits.{{}}per_minute",
-            ),
-            *_rates(
-                ("own team", tenant, team),
-                allowances.teams.get((tenant, team), _NOTHING_MORE).rates,
-                f"teams.{team}.limits.{{}}per_minute",
-            ),
-            *_rates(
-                ("tenant", tenant),
-                allowances.tenants.get(tenant, _NOTHING_MORE).rates,
-                f"tenants.{tenant}.limits.{{}}per_minute",
-            ),
-        )
+    def _find_limits(self, tenant: str, team: str, user: str, key_id: str | None) -> Limits:
+        return limits_of(self._allowances, tenant, team, user, key_id)
+
+    def _find_limits_at(self, model: str, deployment: str, provider: str) -> Limits:
+        return limits_at(self._allowances, model, deployment, provider)
 
     # ── money ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def reserve(self, caller: Caller, model: str, worst_usd: Decimal | None, now: datetime) -> Hold:
+    async def reserve(
+        self,
+        caller: Caller,
+        model: str,
+        worst_usd: Decimal | None,
+        now: datetime,
+        deployment: str = "",
+        provider: str = "",
+    ) -> Hold:
         """`hold`, where others may have to be asked."""
-        return self.hold(caller, model, worst_usd, now)
+        return self.hold(caller, model, worst_usd, now, deployment, provider)
 
-    def hold(self, caller: Caller, model: str, worst_usd: Decimal | None, now: datetime) -> Hold:
+    def hold(
+        self,
+        caller: Caller,
+        model: str,
+        worst_usd: Decimal | None,
+        now: datetime,
+        deployment: str = "",
+        provider: str = "",
+    ) -> Hold:
         """Set the worst case aside in every budget that applies.
 
-        Raises BudgetExceeded, naming the first without room, or PriceUnknown where a budget applies and
+        Raises BudgetExceeded, naming the one with the least left, or PriceUnknown where a budget applies and
         `worst_usd` is None; then nothing is held.
         """
-        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model)
+        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model, deployment, provider)
         worst_usd = priced(worst_usd, caps, model)
         if caps and self._closed_for is not None:
             raise StoreError(f"what was spent under {caps[0].name} is not known: {self._closed_for}")
@@ -188,30 +321,21 @@ class Accounts:
             raise exceeded(held, worst_usd)
         return held
 
-    def remaining_usd(self, caller: Caller, model: str | None, now: datetime) -> Decimal | None:
+    def remaining_usd(
+        self, caller: Caller, model: str | None, now: datetime, deployment: str = "", provider: str = ""
+    ) -> Decimal | None:
         """The smallest amount left of any budget that applies, never negative; None where none does.
 
         `model` None: of the caller's own budgets only.
         """
-        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model)
+        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model, deployment, provider)
         if not caps:
             return None
         return from_nanos(max(min(self._budgets.remaining_nanos(cap, now) for cap in caps), 0))
 
     def windows(self, now: datetime) -> dict[Period, datetime]:
         """The windows in use and when each began: what `restore` wants to be told of at start."""
-        allowances = self._allowances
-        budgets = (
-            allowances.user_budget,
-            allowances.team_budget,
-            *(
-                allowance.budget
-                for own in (allowances.keys, allowances.users, allowances.teams, allowances.tenants)
-                for allowance in own.values()
-            ),
-            *allowances.model_budgets.values(),
-        )
-        used = {cap.period for budget in budgets for cap in caps_of((), budget, "{}")}
+        used = {cap.period for budget in all_budgets(self._allowances) for cap in caps_of((), budget, "{}")}
         return {period: window_start(period, now) for period in PERIODS if period in used}
 
     def settled_nanos(self, now: datetime) -> Settled:
@@ -225,41 +349,31 @@ class Accounts:
         """
         sums: dict[Account, Decimal] = {}
         for line in spent:
-            caps = self._find_caps(line.tenant, line.team, line.user, line.key_id, line.model)
+            caps = self.caps_of_line(line)
             for account in {cap.account for cap in caps if cap.period == period}:
                 sums[account] = sums.get(account, ZERO_USD) + line.cost_usd
         self._budgets.restore(period, sums, now, before or self.settled_nanos(now))
 
-    def _find_caps(self, tenant: str, team: str, user: str, key_id: str | None, model: str | None) -> tuple[Cap, ...]:
-        allowances = self._allowances
-        of_model = allowances.model_budgets.get(model, _NO_BUDGET) if model is not None else _NO_BUDGET
-        return (
-            *caps_of(("user", tenant, user), allowances.user_budget, "per_user_{}_usd"),
-            *caps_of(("team", tenant, team), allowances.team_budget, "per_team_{}_usd"),
-            *caps_of(("key", key_id or ""), self._key(key_id).budget, f"keys.{key_id}.budget.{{}}_usd"),
-            *caps_of(
-                ("user", tenant, user),
-                allowances.users.get((tenant, user), _NOTHING_MORE).budget,
-                f"users.{user}.budget.{{}}_usd",
-            ),
-            *caps_of(
-                ("team", tenant, team),
-                allowances.teams.get((tenant, team), _NOTHING_MORE).budget,
-                f"teams.{team}.budget.{{}}_usd",
-            ),
-            *caps_of(
-                ("tenant", tenant),
-                allowances.tenants.get(tenant, _NOTHING_MORE).budget,
-                f"tenants.{tenant}.budget.{{}}_usd",
-            ),
-            *caps_of(("model", model or ""), of_model, f"models.{model}.budget.{{}}_usd"),
-        )
+    def caps_of_line(self, line: Spent) -> tuple[Cap, ...]:
+        """What a line of the books counts towards."""
+        return self._caps_of(line.tenant, line.team, line.user, line.key_id, line.model, line.deployment, line.provider)
 
-    def _key(self, key_id: str | None) -> Allowance:
-        return self._allowances.keys.get(key_id, _NOTHING_MORE) if key_id is not None else _NOTHING_MORE
+    def tallied(self, cap: Cap, now: datetime) -> tuple[int, int]:
+        """What is spent and what is held under a budget, in nano-dollars."""
+        tally = self._budgets.tally(cap, now)
+        return tally.settled, tally.held
 
-
-_NO_BUDGET = Budget()
+    def _find_caps(
+        self,
+        tenant: str,
+        team: str,
+        user: str,
+        key_id: str | None,
+        model: str | None,
+        deployment: str = "",
+        provider: str = "",
+    ) -> tuple[Cap, ...]:
+        return caps_for(self._allowances, tenant, team, user, key_id, model, deployment, provider)
 
 
 def priced(worst_usd: Decimal | None, caps: Sequence[Cap], model: str) -> Decimal:
@@ -275,27 +389,16 @@ def priced(worst_usd: Decimal | None, caps: Sequence[Cap], model: str) -> Decima
     return ZERO_USD
 
 
-def _rates(subject: tuple[str, ...], rates: Rates, name: str) -> tuple[Rate, ...]:
-    found = []
-    if rates.requests_per_minute is not None:
-        found.append(
-            Rate(
-                subject=("requests", *subject),
-                limit=rates.requests_per_minute,
-                name=name.format(""),
-                counts_tokens=False,
-            )
-        )
-    if rates.tokens_per_minute is not None:
-        found.append(
-            Rate(
-                subject=("tokens", *subject),
-                limit=rates.tokens_per_minute,
-                name=name.format("tokens_"),
-                counts_tokens=True,
-            )
-        )
-    return tuple(found)
+def all_taken(slot: Cap) -> RateLimited:
+    kind, name = slot.account[1].removeprefix("own "), slot.account[-1]
+    who = "the gateway" if kind == "gateway" else f"{kind} `{name}`"
+    return RateLimited(
+        f"{who} has {slot.limit_nanos} requests under way, as many as {slot.name} allows: try again when one has ended",
+        limit=slot.name,
+        retry_after_s=_SLOT_WAIT_S,
+        elsewhere=kind in PLACES,
+        subject=slot.account,
+    )
 
 
 def exceeded(shortage: Shortage, worst_usd: Decimal) -> BudgetExceeded:
@@ -311,4 +414,5 @@ def exceeded(shortage: Shortage, worst_usd: Decimal) -> BudgetExceeded:
         budget=cap.name,
         spent_usd=spent,
         limit_usd=limit,
+        elsewhere=cap.account[0] in PLACES,
     )

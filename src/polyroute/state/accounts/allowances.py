@@ -1,4 +1,6 @@
-"""What is allowed, as values: rates per minute and money per calendar window. The document's words are config's."""
+"""What is allowed, as values: rates per minute, requests at once, money per calendar window. The document's words are
+config's.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -7,10 +9,11 @@ from msgspec import Struct, field
 
 
 class Rates(Struct, frozen=True, kw_only=True):
-    """At most so much in any 60 seconds. None: no limit."""
+    """At most so much in any 60 seconds, and at once. None: no limit."""
 
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    parallel: int | None = None  # requests under way
 
 
 class Budget(Struct, frozen=True, kw_only=True):
@@ -23,10 +26,20 @@ class Budget(Struct, frozen=True, kw_only=True):
 
 
 class Allowance(Struct, frozen=True, kw_only=True):
-    """What one key, user, team or tenant is allowed beyond what holds for all of its kind."""
+    """What one key, user, team or tenant is allowed beyond what holds for all of its kind; or one model, deployment or
+    provider.
+    """
 
     rates: Rates = Rates()
     budget: Budget = Budget()
+    weight: int = 1  # of a team: its share where there is not enough for all
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """How requests wait where a shared limit has no room."""
+
+    per_team: int = 100  # requests; more are refused
+    longest_s: float = 10.0
 
 
 class Allowances(Struct, frozen=True, kw_only=True):
@@ -40,4 +53,8 @@ class Allowances(Struct, frozen=True, kw_only=True):
     users: Mapping[tuple[str, str], Allowance] = field(default_factory=dict)  # by tenant and name
     teams: Mapping[tuple[str, str], Allowance] = field(default_factory=dict)  # by tenant and name
     tenants: Mapping[str, Allowance] = field(default_factory=dict)
-    model_budgets: Mapping[str, Budget] = field(default_factory=dict)  # by the document's name of the model
+    models: Mapping[str, Allowance] = field(default_factory=dict)  # by the document's name of the model
+    deployments: Mapping[str, Allowance] = field(default_factory=dict)  # by id
+    providers: Mapping[str, Allowance] = field(default_factory=dict)
+    gateway: Rates = Rates()  # all requests together
+    waiting: Waiting = Waiting()

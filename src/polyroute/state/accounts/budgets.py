@@ -16,10 +16,11 @@ from msgspec import Struct
 from polyroute.state.accounts.allowances import Budget
 from polyroute.types.money import round_usd, round_usd_up, to_nanos
 
-Period = Literal["daily", "weekly", "monthly", "total"]
+Period = Literal["daily", "weekly", "monthly", "total", "now"]  # now: what is under way, whose window never ends
 PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly", "total")
 _KEPT_WINDOWS = 4  # per period
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)  # nothing of it was spent before
 
 Account = tuple[str, ...]  # ("team", tenant, team), ("key", name), ...
 Settled = Mapping[tuple[Period, Account], int]  # nano-dollars
@@ -34,7 +35,21 @@ def window_start(period: Period, now: datetime) -> datetime:
         return day - timedelta(days=day.weekday())
     if period == "monthly":
         return day.replace(day=1)
-    return BEGINNING
+    return BEGINNING if period == "total" else _NEVER
+
+
+def window_end(period: Period, now: datetime) -> datetime | None:
+    """When the next window begins; None where none does."""
+    start = window_start(period, now)
+    match period:
+        case "daily":
+            return start + timedelta(days=1)
+        case "weekly":
+            return start + timedelta(days=7)
+        case "monthly":
+            return (start + timedelta(days=32)).replace(day=1)
+        case "total" | "now":
+            return None
 
 
 class Cap(Struct, frozen=True, kw_only=True):
@@ -109,15 +124,18 @@ class Budgets:
         self._day: tuple[datetime, datetime] | None = None  # the day all starts were found in
 
     def hold(self, worst_usd: Decimal, caps: Iterable[Cap], now: datetime) -> Hold | Shortage:
-        """Set `worst_usd` aside in every account of `caps`, or in none and say which has no room."""
+        """Set `worst_usd` aside in every account of `caps`; or in none, and say which has the least left."""
         self._turn(now)
         amount = to_nanos(round_usd_up(worst_usd))
-        tallies = []
+        tallies, least, shortage = [], amount, None
         for cap in caps:
             tally = self._tally(cap)
-            if tally.settled + tally.held + amount > cap.limit_nanos:
-                return Shortage(cap=cap, settled_nanos=tally.settled, held_nanos=tally.held)
+            left = cap.limit_nanos - tally.settled - tally.held
+            if left < least:
+                least, shortage = left, Shortage(cap=cap, settled_nanos=tally.settled, held_nanos=tally.held)
             tallies.append(tally)
+        if shortage is not None:
+            return shortage
         return Hold(amount, tuple(dict.fromkeys(tallies)))  # two limits may bind one account in one window
 
     def remaining_nanos(self, cap: Cap, now: datetime) -> int:
@@ -125,6 +143,10 @@ class Budgets:
         self._turn(now)
         tally = self._tally(cap)
         return cap.limit_nanos - tally.settled - tally.held
+
+    def tally(self, cap: Cap, now: datetime) -> Tally:
+        self._turn(now)
+        return self._tally(cap)
 
     def settled_nanos(self, now: datetime) -> Settled:
         self._turn(now)

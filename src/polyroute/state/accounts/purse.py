@@ -17,6 +17,7 @@ _KEPT: Mapping[Period, timedelta] = {  # a little longer than the window
     "weekly": timedelta(days=9),
     "monthly": timedelta(days=33),
     "total": timedelta(days=3650),
+    "now": timedelta(days=3650),
 }
 
 
@@ -111,7 +112,9 @@ class Purse:
         return mine
 
     def _take_booked(self, mine: Mine) -> None:
-        if self._booked is not None:
+        if mine.period == "now":  # the books know of nothing that is under way
+            mine.cut_total, mine.cut_own = 0, 0
+        elif self._booked is not None:
             mine.cut_total, mine.cut_own = self._booked.get(mine.name, 0), 0
 
     @staticmethod

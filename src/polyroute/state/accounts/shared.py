@@ -15,15 +15,18 @@ from itertools import islice
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from polyroute.errors import StoreError
 from polyroute.ports import Monotonic, Sent, SharedCounters
-from polyroute.state.accounts.accounts import Accounts, Admission, Rate, RateStandings, exceeded, priced
+from polyroute.state.accounts.accounts import Accounts, Admission, all_taken, exceeded, priced
 from polyroute.state.accounts.allowances import Allowances
+from polyroute.state.accounts.applied import Limits, Rate
 from polyroute.state.accounts.budgets import Cap, Hold, Period, Shortage, Tally
 from polyroute.state.accounts.limits import WINDOW_S, Standing, Windows
 from polyroute.state.accounts.link import Link
 from polyroute.state.accounts.purse import Mine, Purse, keep_s, tally_name, window_name
+from polyroute.state.accounts.turns import Turn
 from polyroute.types.access import Caller
 from polyroute.types.counters import Booked, BudgetAsk, BudgetLeave, Counted, Forgotten, RateAsk, RateLeave
 from polyroute.types.money import from_nanos, round_usd, round_usd_up, to_nanos
@@ -51,6 +54,7 @@ _MARK = "\x1f"
 class SharedAdmission(Admission, frozen=True, kw_only=True):
     grain: int | None = None  # None: counted by this replica alone
     subjects: tuple[str, ...] = ()  # of token windows
+    request_subjects: tuple[str, ...] = ()
 
 
 class SharedHold(Hold):
@@ -90,14 +94,13 @@ class SharedAccounts(Accounts):
     ) -> None:
         """`read_spending`: what the books say since each window began, once they hold what dead processes of this
         machine left; raises StoreError."""
-        super().__init__(allowances)
+        super().__init__(allowances, monotonic)
         self._windows = Windows(window_s)  # what this replica admitted
         self._admitted_alone = Windows(window_s)
         self._counters = counters
         self._read_spending = read_spending
         self._when_away = when_away
         self._least_replicas = replicas
-        self._monotonic = monotonic
         self._utc_now = utc_now
         self._purse = Purse()
         self._seen: dict[str, tuple[int, float, float]] = {}  # of a rate window: total, reset, when
@@ -127,8 +130,28 @@ class SharedAccounts(Accounts):
 
     # ── rates ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def enter(self, caller: Caller, tokens: int, now: float) -> Admission:
-        rates = self._rates_of(caller.tenant, caller.team, caller.user, caller.key_id)
+    async def _let_in(self, limits: Limits, tokens: int, now: float, turn: Turn | None) -> Admission:
+        self._stay_behind(limits, turn)
+        slots = await self._take(limits.slots)
+        if slots is None:
+            return await self._enter(limits.rates, tokens, now)
+        try:
+            admission = await self._enter(limits.rates, tokens, now)
+        except BaseException:
+            slots.release()
+            raise
+        return replace(admission, held=(slots,), slots=tuple(slot.account for slot in limits.slots))
+
+    async def _take(self, slots: tuple[Cap, ...]) -> Hold | None:
+        """A place of each: held as money is, and free again with this replica's lease. Raises RateLimited."""
+        if not slots:
+            return None
+        held = await self._ask(1, self._purse.of(slots, self._utc_now()))
+        if isinstance(held, Shortage):
+            raise all_taken(held.cap)
+        return held
+
+    async def _enter(self, rates: tuple[Rate, ...], tokens: int, now: float) -> Admission:
         if not rates:
             return Admission(tokens=tokens)
         asks = [RateAsk(_name(rate), rate.limit, tokens if rate.counts_tokens else 1) for rate in rates]
@@ -145,18 +168,17 @@ class SharedAccounts(Accounts):
                 raise self._refusal(rates[leave.refusing], leave.wait_s, tokens)
         entries = []
         for rate, ask in zip(rates, asks, strict=True):
-            entries.append((self._windows.of(rate.subject, now), ask.amount, rate.counts_tokens))
+            window = self._windows.of(rate.subject, now)
+            entries.append((rate, (window, window.add(ask.amount, now))))
             if leave is None:
                 self._admitted_alone.of(rate.subject, now).add(ask.amount, now)
         return SharedAdmission(
             tokens=tokens,
-            token_entries=tuple(
-                pair
-                for pair, counts in [((window, window.add(amount, now)), counts) for window, amount, counts in entries]
-                if counts
-            ),
+            token_entries=tuple(entry for rate, entry in entries if rate.counts_tokens),
+            request_entries=tuple(entry for rate, entry in entries if not rate.counts_tokens),
             grain=None if leave is None else leave.grain,
             subjects=tuple(_name(rate) for rate in rates if rate.counts_tokens),
+            request_subjects=tuple(_name(rate) for rate in rates if not rate.counts_tokens),
         )
 
     def correct(self, admission: Admission, tokens: int) -> None:
@@ -167,18 +189,20 @@ class SharedAccounts(Accounts):
         if admission.subjects and not self._link.is_away:
             self._counters.correct([Counted(name, admission.grain, difference) for name in admission.subjects])
 
-    def standings(self, caller: Caller, now: float) -> RateStandings:
-        requests: Standing | None = None
-        tokens: Standing | None = None
-        for rate in self._rates_of(caller.tenant, caller.team, caller.user, caller.key_id):
-            total, reset_s, at = self._seen.get(_name(rate), (0, 0.0, now))
-            left = max(rate.limit - total, 0)
-            standing = Standing(limit=rate.limit, remaining=left, reset_s=max(reset_s - (now - at), 0.0))
-            if rate.counts_tokens:
-                tokens = standing if tokens is None or left < tokens.remaining else tokens
-            else:
-                requests = standing if requests is None or left < requests.remaining else requests
-        return RateStandings(requests=requests, tokens=tokens)
+    def annul(self, admission: Admission) -> None:
+        super().annul(admission)
+        if not isinstance(admission, SharedAdmission) or admission.grain is None:
+            return
+        if admission.request_subjects and not self._link.is_away:
+            self._counters.correct([Counted(name, admission.grain, -1) for name in admission.request_subjects])
+
+    def standing(self, rate: Rate, now: float) -> Standing:
+        total, reset_s, at = self._seen.get(_name(rate), (0, 0.0, now))
+        return Standing(limit=rate.limit, remaining=max(rate.limit - total, 0), reset_s=max(reset_s - (now - at), 0.0))
+
+    def under_way(self, slot: Cap) -> int:
+        """As last heard of the other replicas."""
+        return sum(mine.total for mine in self._purse.of((slot,), self._utc_now()))
 
     async def _ask_rates(self, asks: list[RateAsk]) -> RateLeave | None:
         """None: nobody can be asked. Raises StoreError where then nobody is served."""
@@ -220,12 +244,26 @@ class SharedAccounts(Accounts):
 
     # ── money ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def reserve(self, caller: Caller, model: str, worst_usd: Decimal | None, now: datetime) -> Hold:
-        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model)
+    async def reserve(
+        self,
+        caller: Caller,
+        model: str,
+        worst_usd: Decimal | None,
+        now: datetime,
+        deployment: str = "",
+        provider: str = "",
+    ) -> Hold:
+        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model, deployment, provider)
         worst_usd = priced(worst_usd, caps, model)
         if not caps:
             return Hold(0, ())
-        amount, asked = to_nanos(round_usd_up(worst_usd)), self._purse.of(caps, now)
+        held = await self._ask(to_nanos(round_usd_up(worst_usd)), self._purse.of(caps, now))
+        if isinstance(held, Shortage):
+            raise exceeded(held, worst_usd)
+        return held
+
+    async def _ask(self, amount: int, asked: Mapping[Mine, Cap]) -> Hold | Shortage:
+        """An amount of everything asked for, or of nothing."""
         for _ in range(_TRIES):
             if self._link.is_away:
                 break
@@ -244,17 +282,19 @@ class SharedAccounts(Accounts):
             elif isinstance(leave, float):  # others may not have told yet what they hold
                 await asyncio.sleep(leave)
             elif leave.short is not None:
-                raise exceeded(_shortage(leave, list(asked.values())), worst_usd)
+                return _shortage(leave, list(asked.values()))
             else:
                 return self._held(amount, list(asked))
         self._refuse_alone()
         if not self._link.is_away:
             raise StoreError("the shared store forgets what it is told")
-        return self._hold_alone(amount, asked, worst_usd)
+        return self._hold_alone(amount, asked)
 
-    def remaining_usd(self, caller: Caller, model: str | None, now: datetime) -> Decimal | None:
+    def remaining_usd(
+        self, caller: Caller, model: str | None, now: datetime, deployment: str = "", provider: str = ""
+    ) -> Decimal | None:
         """As last heard of the other replicas."""
-        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model)
+        caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model, deployment, provider)
         if not caps:
             return None
         left = []
@@ -262,6 +302,12 @@ class SharedAccounts(Accounts):
             alone = mine.left_alone(cap.limit_nanos, self._replicas) if self._link.is_away else None
             left.append(cap.limit_nanos - mine.total if alone is None else alone)
         return from_nanos(max(min(left), 0))
+
+    def tallied(self, cap: Cap, now: datetime) -> tuple[int, int]:
+        """As last heard; what other replicas hold counts as spent."""
+        (mine,) = self._purse.of((cap,), now)
+        held = min(mine.held, mine.total)
+        return mine.total - held, held
 
     async def seed(self, dead: Sequence[str] = ()) -> None:
         """Tell the shared store what the books say: of processes that died, and of budgets that are new.
@@ -330,14 +376,14 @@ class SharedAccounts(Accounts):
     def _held(self, amount: int, mines: list[Mine]) -> Hold:
         return SharedHold(amount, tuple(mines), partial(self._tell_spent, mines))
 
-    def _hold_alone(self, amount: int, asked: Mapping[Mine, Cap], worst_usd: Decimal) -> Hold:
-        """Within this replica's share of what was left. Raises BudgetExceeded, or StoreError where nobody knows."""
+    def _hold_alone(self, amount: int, asked: Mapping[Mine, Cap]) -> Hold | Shortage:
+        """Within this replica's share of what was left. Raises StoreError where nobody knows."""
         for mine, cap in asked.items():
             left = mine.left_alone(cap.limit_nanos, self._replicas)
             if left is None:
                 raise StoreError(f"the shared store is away, and what was spent under {cap.name} is not known yet")
             if amount > left:
-                raise exceeded(Shortage(cap=cap, settled_nanos=cap.limit_nanos - max(left, 0), held_nanos=0), worst_usd)
+                return Shortage(cap=cap, settled_nanos=cap.limit_nanos - max(left, 0), held_nanos=0)
         for mine in asked:
             mine.held += amount
         return self._held(amount, list(asked))
@@ -410,7 +456,7 @@ class SharedAccounts(Accounts):
         for period, lines in spending.items():
             window = window_name(period, starts[period])
             for replica, line in lines:
-                caps = self._caps_of(line.tenant, line.team, line.user, line.key_id, line.model)
+                caps = self.caps_of_line(line)
                 names = {tally_name(cap.account, window) for cap in caps if cap.period == period}
                 found += [(name, replica, period, to_nanos(line.cost_usd)) for name in names]
         return found
@@ -421,5 +467,7 @@ def _name(rate: Rate) -> str:
 
 
 def _shortage(leave: BudgetLeave, caps: list[Cap]) -> Shortage:
-    assert leave.short is not None
-    return Shortage(cap=caps[leave.short], settled_nanos=leave.settled[leave.short], held_nanos=leave.held[leave.short])
+    """Of the one with the least left."""
+    seen = range(min(len(leave.settled), len(caps)))
+    least = min(seen, key=lambda at: caps[at].limit_nanos - leave.settled[at] - leave.held[at])
+    return Shortage(cap=caps[least], settled_nanos=leave.settled[least], held_nanos=leave.held[least])

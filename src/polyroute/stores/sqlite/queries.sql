@@ -28,10 +28,10 @@ SELECT r.body FROM requests AS q JOIN receipts AS r ON r.request_id = q.id
 WHERE q.opened_us < ?1 ORDER BY q.opened_us DESC, q.id DESC LIMIT ?2;
 
 -- name: sum_spent
-SELECT q.replica, q.tenant, q.team, q.user, q.key_id, a.model, sum(a.cost_nanos)
+SELECT q.replica, q.tenant, q.team, q.user, q.key_id, a.model, a.deployment, a.provider, sum(a.cost_nanos)
 FROM requests AS q JOIN attempts AS a ON a.request_id = q.id
 WHERE q.opened_us >= ? AND a.cost_nanos IS NOT NULL
-GROUP BY 1, 2, 3, 4, 5, 6;
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
 
 -- name: list_request_figures
 SELECT q.route, q.model, q.state, q.cost_nanos, q.cost_complete, q.saved_nanos, q.total_ms,

@@ -41,7 +41,7 @@ class Booth:
         )  # fmt: skip
 
     async def begin(self, model: Deployment | None = None, number: int = 0) -> Any:
-        return await self.meter.begin(offered(model or deployment("m"), self.needs), number)
+        return await self.meter.begin(offered(model or deployment("m"), self.needs), number, 0.0)
 
     @property
     def left_usd(self) -> Decimal | None:
@@ -58,9 +58,9 @@ async def test_the_worst_case_is_held_and_written_down() -> None:
     assert (opening.reserved_usd, opening.attempt.worst_usd, opening.attempt.id) == (
         Decimal("0.002"), Decimal("0.002"), ticket.attempt_id,
     )  # fmt: skip
-    booth.meter.end(ticket, Decimal("0.0005"))
+    booth.meter.end(ticket, Decimal("0.0005"), 0)
     assert booth.left_usd == 5 - Decimal("0.0005")
-    booth.meter.end(ticket, Decimal("0.0005"))
+    booth.meter.end(ticket, Decimal("0.0005"), 0)
     assert booth.left_usd == 5 - Decimal("0.0005"), "settled once"
 
 
@@ -145,7 +145,7 @@ async def test_prices_are_those_of_the_day_the_request_came() -> None:
     needs = Needs(input_tokens=IN, output_tokens=OUT)
     booth = Booth(daily("0.0015"), needs=needs, day=yesterday)
     offer = candidate(model, needs, Size(tokens=IN, most_tokens=IN), yesterday, None)
-    assert (await booth.meter.begin(offer, 0)).max_output_tokens == 250
+    assert (await booth.meter.begin(offer, 0, 0.0)).max_output_tokens == 250
 
 
 MICROS = st.integers(0, 10_000)

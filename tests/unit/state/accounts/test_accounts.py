@@ -93,7 +93,7 @@ def test_tenants_with_the_same_names_do_not_share() -> None:
         (Allowances(user_budget=Budget(daily_usd=Decimal(1))), "per_user_daily_usd"),
         (Allowances(team_budget=Budget(monthly_usd=Decimal(1))), "per_team_monthly_usd"),
         (Allowances(keys={"ci": Allowance(budget=Budget(total_usd=Decimal(1)))}), "keys.ci.budget.total_usd"),
-        (Allowances(model_budgets={"gpt": Budget(weekly_usd=Decimal(1))}), "models.gpt.budget.weekly_usd"),
+        (Allowances(models={"gpt": Allowance(budget=Budget(weekly_usd=Decimal(1)))}), "models.gpt.budget.weekly_usd"),
     ],
 )
 def test_every_kind_of_budget_refuses_by_its_name(allowances: Allowances, name: str) -> None:
@@ -112,7 +112,7 @@ def test_the_smallest_remaining_budget_counts() -> None:
         Allowances(
             user_budget=Budget(daily_usd=Decimal(5)),
             team_budget=Budget(daily_usd=Decimal(50)),
-            model_budgets={"gpt": Budget(daily_usd=Decimal(2))},
+            models={"gpt": Allowance(budget=Budget(daily_usd=Decimal(2)))},
         )
     )
     assert accounts.remaining_usd(ANN, "gpt", NOW) == 2
@@ -121,7 +121,7 @@ def test_the_smallest_remaining_budget_counts() -> None:
 
 
 def test_an_unknown_price_is_refused_only_where_money_is_limited() -> None:
-    accounts = Accounts(Allowances(model_budgets={"gpt": Budget(daily_usd=Decimal(2))}))
+    accounts = Accounts(Allowances(models={"gpt": Allowance(budget=Budget(daily_usd=Decimal(2)))}))
     accounts.hold(ANN, "other", None, NOW).release()
     with pytest.raises(PriceUnknown, match=r"models\.gpt\.price"):
         accounts.hold(ANN, "gpt", None, NOW)
@@ -132,7 +132,7 @@ def test_what_the_ledger_knows_is_restored_per_budget() -> None:
         Allowances(
             user_budget=Budget(daily_usd=Decimal(5)),
             team_budget=Budget(daily_usd=Decimal(50)),
-            model_budgets={"gpt": Budget(monthly_usd=Decimal(40))},
+            models={"gpt": Allowance(budget=Budget(monthly_usd=Decimal(40)))},
         )
     )
     lines = [

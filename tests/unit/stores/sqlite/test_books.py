@@ -65,7 +65,14 @@ def test_recent_requests_come_newest_first_page_by_page(path: Path) -> None:
 def test_spending_is_summed_since_a_moment_inclusive(path: Path) -> None:
     with Books(path) as books:
         mine = Spent(
-            tenant="default", team="platform", user="ann", key_id="ci", model="general-model", cost_usd=Decimal("0.003")
+            tenant="default",
+            team="platform",
+            user="ann",
+            key_id="ci",
+            model="general-model",
+            deployment="general-model@openai",
+            provider="openai",
+            cost_usd=Decimal("0.003"),
         )
         assert mine in books.spent_since(NOON)
         assert [line.cost_usd for line in books.spent_since(NOON + timedelta(microseconds=1))] == [Decimal("0.004")]
