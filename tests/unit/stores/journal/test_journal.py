@@ -204,3 +204,40 @@ async def test_a_disk_that_cannot_keep_it_is_told_to_who_waits(tmp_path: Path, m
         assert file_in(tmp_path).stat().st_ino != suspect, "a failed fsync is not tried again on the same file"
         assert open_ids(tmp_path) == ["r1", "r2"]
         journal.close()
+
+
+async def test_what_is_put_aside_leaves_memory_and_keeps_its_place_on_disk(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for number in range(3):
+        await journal.open(an_opening(f"r{number}"))
+    journal.settle(a_settlement("r0"))
+    journal.seal()
+    assert (journal.pending, journal.sealed_count) == (0, 1)
+    journal.settle(a_settlement("r1"))
+    contents = [read_journal(path) for path in journal_paths(tmp_path)]
+    settled = sorted(entry.settlement.request_id for one in contents for entry in one.settled)
+    open_ids = [request.opening.request_id for one in contents for request in one.requests]
+    assert (settled, open_ids) == (["r0", "r1"], ["r2"]), "what is open has moved to the fresh file"
+    assert {entry.replica for one in contents for entry in one.settled} == {journal.replica}
+    assert all(is_live(path) for path in journal_paths(tmp_path)), "nobody else takes either for a dead process's"
+    assert [entry.settlement.request_id for entry in journal.sealed[0].read()] == ["r0"]
+    journal.drop_oldest_sealed()
+    assert len(journal_paths(tmp_path)) == 1
+    journal.seal()
+    journal.close()
+    (aside, _) = journal_paths(tmp_path)
+    claimed = claim(aside)
+    assert claimed is not None, "after the end it is anybody's"
+    claimed.leave()
+
+
+async def test_a_batch_that_was_put_aside_meanwhile_is_not_marked_as_booked(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.settle(a_settlement("r0"))
+    batch = journal.oldest_settled(10)
+    journal.seal()
+    journal.settle(a_settlement("r1"))
+    journal.booked(batch)
+    assert journal.pending == 1
+    contents = [read_journal(path) for path in journal_paths(tmp_path)]
+    assert sorted(entry.settlement.request_id for one in contents for entry in one.settled) == ["r0", "r1"]

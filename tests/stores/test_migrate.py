@@ -1,0 +1,39 @@
+"""The verb `migrate`, and many gateways that make the tables at once."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from polyroute.stores.postgres.store import PostgresStore
+
+
+def _migrate(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
+    command = [sys.executable, "-m", "polyroute", "migrate", "-c", str(folder / "polyroute.yaml"), "--json", *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.stdout, ran.stderr
+    return ran.returncode, json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_the_verb_leads_both_ways_and_checks(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    address = "sqlite:///books.db" if kind == "sqlite" else request.getfixturevalue("database")
+    (tmp_path / "polyroute.yaml").write_text(
+        f'store: {{database: "{address}"}}\nproviders: {{sim: {{dialect: simulated}}}}\nmodels: {{m: sim/m}}\n'
+    )
+    status, told = _migrate(tmp_path, "--check")
+    assert (status, told["version"]) == (1, 0)
+    newest = told["newest"]
+    assert _migrate(tmp_path) == (0, {"ok": True, "before": 0, "version": newest, "newest": newest})
+    assert _migrate(tmp_path, "--check")[0] == 0
+    assert _migrate(tmp_path, "--to", "1") == (0, {"ok": True, "before": newest, "version": 1, "newest": newest})
+
+
+def test_many_gateways_may_make_the_tables_at_once(database: str, tmp_path: Path) -> None:
+    stores = [PostgresStore(database, tmp_path) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda store: store.migrate(), stores))
+    assert stores[0].version() == stores[0].newest
