@@ -1,21 +1,19 @@
 """The verb `migrate`, and many gateways that make the tables at once."""
 
 import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from polyroute.cli.main import build
 from polyroute.stores.postgres.store import PostgresStore
 
 
 def _migrate(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
-    command = [sys.executable, "-m", "polyroute", "migrate", "-c", str(folder / "polyroute.yaml"), "--json", *arguments]
-    ran = subprocess.run(command, capture_output=True, text=True)
-    assert ran.stdout, ran.stderr
-    return ran.returncode, json.loads(ran.stdout)
+    ran = CliRunner().invoke(build("migrate"), ["migrate", "-c", str(folder / "polyroute.yaml"), "--json", *arguments])
+    return ran.exit_code, json.loads(ran.stdout)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
