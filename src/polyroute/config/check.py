@@ -12,8 +12,10 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from polyroute.config import singles
+from polyroute.config.alerts import alert_problems
 from polyroute.config.contract import acceptance_problems
 from polyroute.config.document import Document, Key, Model, PerToken, Placement, Provider, Route, names
+from polyroute.config.money import money_problems as budget_problems
 from polyroute.config.outputs import output_problems
 from polyroute.config.prompts import prompt_problems
 from polyroute.config.suggest import Vocabulary
@@ -108,6 +110,9 @@ class _Check:
         for name, value in asdict(document.limits).items():
             if isinstance(value, Decimal):
                 yield from singles.money_problems(f"limits.{name}", value)
+        yield from budget_problems(document)
+        for at, alert in enumerate(document.alerts):
+            yield from alert_problems(f"alerts[{at}]", alert)
         if document.telemetry.otlp is not None:
             yield from singles.address_problems("telemetry.otlp", document.telemetry.otlp)
         yield from unsupported(document)
@@ -139,10 +144,6 @@ class _Check:
                 hint = self._capabilities.fix(capability)
                 message = f"`{capability}` is no capability"
                 yield Problem(path=f"{path}.capabilities[{number}]", message=message, fix=hint)
-        if model.budget is not None:
-            for name, amount in asdict(model.budget).items():
-                if amount is not None:
-                    yield from singles.money_problems(f"{path}.budget.{name}", amount)
 
     def _short_form(self, path: str, model: str) -> Iterator[Problem]:
         provider, slash, upstream = model.partition("/")

@@ -56,6 +56,28 @@ class Later(Struct, frozen=True, kw_only=True):
 # ── the process ───────────────────────────────────────────────────────────────────────────────────────
 
 
+class ClaimNames(Settings, frozen=True):
+    """Which of a token's claims says what; a path with dots leads into nested ones."""
+
+    user: Annotated[str, about("Who calls.")] = "sub"
+    team: Annotated[str, about("Who pays; without it, `default`.")] = "team"
+    tenant: Annotated[str, about("Whose data must stay apart; without it, `default`.")] = "tenant"
+    role: Annotated[str, about("The issuer's role, or a list of them.")] = "role"
+
+
+class Oidc(Settings, frozen=True):
+    """Callers may bring a signed token (JWT) of this issuer in place of a key. Needs `polyroute[oidc]`."""
+
+    issuer: Annotated[str, about("Exactly as its tokens say in `iss`.")]
+    audience: Annotated[Names, about("What its tokens say in `aud` where they are meant for this gateway.")]
+    jwks_url: Annotated[str | None, about("Where its keys are; else its discovery document says.")] = None
+    claims: Annotated[ClaimNames, about("Which claim says what.")] = ClaimNames()
+    roles: Annotated[
+        dict[str, Literal["member", "team_admin", "viewer", "admin"]],
+        about("The issuer's roles, and which of ours each is; any other is `member`."),
+    ] = field(default_factory=dict)
+
+
 class Server(Settings, frozen=True):
     """Where the gateway listens, and whom it lets in."""
 
@@ -70,6 +92,7 @@ class Server(Settings, frozen=True):
         Literal["keys", "open"],
         about("`keys`: every caller needs a key. `open`: nobody does, on loopback addresses only."),
     ] = "keys"
+    oidc: Annotated[Oidc | None, about("Sign-on with tokens of an OpenID Connect issuer, beside keys.")] = None
 
 
 class Store(Settings, frozen=True):
@@ -126,6 +149,23 @@ class SecretManagers(Settings, frozen=True):
     vault: Annotated[VaultPlace | None, about("HashiCorp Vault, KV version 2.")] = None
 
 
+class Budget(Settings, frozen=True):
+    """The most money that may be spent per period, in US dollars."""
+
+    daily_usd: Annotated[Decimal | None, about("Per UTC day.")] = None
+    weekly_usd: Annotated[Decimal | None, about("Per ISO week, UTC.")] = None
+    monthly_usd: Annotated[Decimal | None, about("Per calendar month, UTC.")] = None
+    total_usd: Annotated[Decimal | None, about("Ever.")] = None
+
+
+class Pace(Settings, frozen=True):
+    """The most that may be asked in any 60 seconds, and at once."""
+
+    per_minute: Annotated[Count | None, about("Requests.")] = None
+    tokens_per_minute: Annotated[Count | None, about("Tokens, read and written.")] = None
+    parallel: Annotated[Count | None, about("Requests under way at the same time.")] = None
+
+
 class Credentials(Settings, frozen=True):
     """A key pair, where a provider signs requests with one."""
 
@@ -137,9 +177,9 @@ class Credentials(Settings, frozen=True):
 class DataPolicy(Settings, frozen=True):
     """What becomes of what a provider is sent. At a provider what it promises, elsewhere what is asked of it."""
 
-    retention_days: Annotated[
-        Annotated[int, Meta(ge=0)] | None, about("Kept for so many days; 0 is not at all.")
-    ] = None
+    retention_days: Annotated[Annotated[int, Meta(ge=0)] | None, about("Kept for so many days; 0 is not at all.")] = (
+        None
+    )
     trains: Annotated[bool | None, about("Whether models learn from it.")] = None
 
 
@@ -196,6 +236,10 @@ class Provider(Settings, frozen=True):
     private: Annotated[bool, about("Data stays in one's own hands there; routes may be bound to that.")] = False
     data_policy: Annotated[DataPolicy | None, about("What it promises about what it is sent.")] = None
     recordings: Annotated[str | None, about("`replay`: the JSONL file of recorded answers.")] = None
+    budget: Annotated[Budget, about("The most that may be spent there; beyond it another deployment is asked.")] = (
+        Budget()
+    )
+    limits: Annotated[Pace, about("The account's own quota; beyond it another deployment is asked.")] = Pace()
     max_tries: Annotated[Count, about("Attempts at one deployment before the plan moves on.")] = 2
     timeouts: Annotated[Timeouts, about("For every model at this provider.")] = Timeouts()
     quirks: Annotated[
@@ -241,15 +285,6 @@ class PerToken(Settings, frozen=True):
     tokens_per_hour: Annotated[Count | None, about("Self-hosted: tokens, read and written, it makes per hour.")] = None
 
 
-class Budget(Settings, frozen=True):
-    """The most money that may be spent per period, in US dollars."""
-
-    daily_usd: Annotated[Decimal | None, about("Per UTC day.")] = None
-    weekly_usd: Annotated[Decimal | None, about("Per ISO week, UTC.")] = None
-    monthly_usd: Annotated[Decimal | None, about("Per calendar month, UTC.")] = None
-    total_usd: Annotated[Decimal | None, about("Ever.")] = None
-
-
 class Placement(Settings, frozen=True):
     """One place where a model can be called."""
 
@@ -258,6 +293,8 @@ class Placement(Settings, frozen=True):
     weight: Annotated[Positive, about("Share of the model's requests, against the other deployments' weights.")] = 1.0
     region: Annotated[str | None, about("Else the provider's.")] = None
     private: Annotated[bool | None, about("Else the provider's.")] = None
+    budget: Annotated[Budget, about("The most that may be spent here.")] = Budget()
+    limits: Annotated[Pace, about("The most that may be asked here.")] = Pace()
     max_tries: Annotated[Count | None, about("Else the provider's.")] = None
     timeouts: Annotated[Timeouts, about("Over the provider's.")] = Timeouts()
     quirks: Annotated[tuple[str, ...], about("Beside the model's; `-name` takes one away.")] = ()
@@ -310,6 +347,7 @@ class Model(Settings, frozen=True):
         dict[str, Manner] | None, about("Simulated: its manner where the request's `metadata.difficulty` is this.")
     ] = None
     budget: Annotated[Budget | None, about("The most that may be spent on it.")] = None
+    limits: Annotated[Pace, about("The most that may be asked of it, at all its deployments together.")] = Pace()
 
 
 # ── strategies ────────────────────────────────────────────────────────────────────────────────────────
@@ -667,17 +705,45 @@ class Key(Settings, frozen=True):
     user: Annotated[str | None, about("Who calls; else the key's name.")] = None
     tenant: Annotated[str, Meta(min_length=1), about("Whose data must stay apart.")] = "default"
     models: Annotated[tuple[str, ...] | None, about("Routes and models it may ask for; else all.")] = None
+    budget: Annotated[Budget, about("The most it may spend.")] = Budget()
+    limits: Annotated[Pace, about("The most it may ask.")] = Pace()
+
+
+class Team(Settings, frozen=True):
+    """What one team may use, beside what holds for every team."""
+
+    tenant: Annotated[str, Meta(min_length=1), about("Whose team it is.")] = "default"
+    weight: Annotated[
+        int, Meta(ge=1, le=1000), about("Its share where there is not enough for all, against other teams' weights.")
+    ] = 1
+    budget: Annotated[Budget, about("The most it may spend.")] = Budget()
+    limits: Annotated[Pace, about("The most it may ask.")] = Pace()
 
 
 class Limits(Settings, frozen=True):
-    """What every user and team may use: rates per minute, money per UTC day."""
+    """What every user and team may use, and how requests wait where there is not enough for all."""
 
     per_user_per_minute: Annotated[Count | None, about("Requests of one user.")] = None
     per_team_per_minute: Annotated[Count | None, about("Requests of one team.")] = None
     per_user_tokens_per_minute: Annotated[Count | None, about("Tokens of one user.")] = None
     per_team_tokens_per_minute: Annotated[Count | None, about("Tokens of one team.")] = None
-    per_user_daily_usd: Annotated[Decimal | None, about("Money of one user.")] = None
-    per_team_daily_usd: Annotated[Decimal | None, about("Money of one team.")] = None
+    per_user_parallel: Annotated[Count | None, about("Requests of one user under way at the same time.")] = None
+    per_team_parallel: Annotated[Count | None, about("Requests of one team under way at the same time.")] = None
+    per_user_daily_usd: Annotated[Decimal | None, about("Money of one user per UTC day.")] = None
+    per_user_weekly_usd: Annotated[Decimal | None, about("Per ISO week, UTC.")] = None
+    per_user_monthly_usd: Annotated[Decimal | None, about("Per calendar month, UTC.")] = None
+    per_user_total_usd: Annotated[Decimal | None, about("Ever.")] = None
+    per_team_daily_usd: Annotated[Decimal | None, about("Money of one team per UTC day.")] = None
+    per_team_weekly_usd: Annotated[Decimal | None, about("Per ISO week, UTC.")] = None
+    per_team_monthly_usd: Annotated[Decimal | None, about("Per calendar month, UTC.")] = None
+    per_team_total_usd: Annotated[Decimal | None, about("Ever.")] = None
+    parallel: Annotated[
+        Count | None, about("Requests under way in one gateway process; more wait, each team in its turn.")
+    ] = None
+    waiting_per_team: Annotated[
+        int, Meta(ge=0), about("Requests of one team that wait for room under a limit that all share; more are 429.")
+    ] = 100
+    wait_s: Annotated[float, Meta(ge=0.0), about("How long such a request waits at most, in seconds.")] = 10.0
 
 
 # ── the rest ──────────────────────────────────────────────────────────────────────────────────────────
@@ -731,6 +797,9 @@ class Document(Settings, frozen=True):
     keys: Annotated[tuple[Key, ...], about("The callers' keys.")] = ()
     privacy: Annotated[Privacy | None, about("Of every request whose route does not say otherwise.")] = None
     tenants: Annotated[dict[str, Tenant], about("What holds for a tenant's requests, by its name.")] = field(
+        default_factory=dict
+    )
+    teams: Annotated[dict[str, Team], about("What single teams may use, and their weights.")] = field(
         default_factory=dict
     )
     limits: Annotated[Limits, about("What every user and team may use.")] = Limits()

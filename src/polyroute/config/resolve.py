@@ -15,6 +15,7 @@ from polyroute.config.document import Document, Failure, Manner, Model, PerToken
 from polyroute.config.targets import models_behind, names_in
 from polyroute.types import cards
 from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
+from polyroute.types.privacy import DataPolicy
 
 DIALECTS = {
     "openai": "openai_chat",
@@ -78,6 +79,13 @@ def deployments(document: Document, known: Cards) -> tuple[Deployment, ...]:
         for name in (*document.models, *implicit)
         for place, nth in _numbered(_places(document, name))
     )
+
+
+def placements(document: Document) -> Iterator[tuple[str, Placement]]:
+    """Every declared place of a model, by its deployment's id."""
+    for name in document.models:
+        for place, nth in _numbered(_places(document, name)):
+            yield f"{name}@{place.placement.provider}{nth}", place.placement
 
 
 def implicit_deployment(document: Document, name: str, known: Cards) -> Deployment | None:
@@ -145,11 +153,17 @@ def _deployment(place: _Place, deployment_id: str, known: Cards) -> Deployment:
         card=_card(place, family, known),
         region=_first(placement.region, model.region, provider.region),
         private=bool(_first(placement.private, model.private, provider.private)),
+        data_policy=_promised(provider),
         weight=placement.weight,
         quirks=_quirks(place, known.quirks_of(family, place.upstream_model, provider.base_url) if is_real else ()),
         max_tries=_first(placement.max_tries, model.max_tries) or provider.max_tries,
         deadlines=_deadlines(placement.timeouts, model.timeouts, provider.timeouts),
     )
+
+
+def _promised(provider: Provider) -> DataPolicy:
+    said = provider.data_policy
+    return DataPolicy() if said is None else DataPolicy(retention_days=said.retention_days, trains=said.trains)
 
 
 def _first(*levels: Value | None) -> Value | None:

@@ -38,10 +38,10 @@ GAPS = (
     Gap("telemetry.content", "never tells prompts and answers", _values(False)),
     Gap("pipelines.*", "runs no pipelines"),
     Gap("batch", "runs no batches"),
-    Gap("alerts.*", "alerts nobody"),
     Gap("classifiers.*", "has no classifiers of one's own"),
     Gap("economics.*", "calculates no economics"),
 )
+
 
 def unsupported(document: Document) -> Iterator[Problem]:
     """A problem for each setting that would have no effect."""

@@ -7,21 +7,27 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Protocol
+
+from msgspec.structs import replace
 
 from polyroute.config import document as settings
 from polyroute.config.check import ADMIN_KEY
 from polyroute.config.document import Document
+from polyroute.config.resolve import placements
 from polyroute.errors import Forbidden, StoreError, Unauthenticated
 from polyroute.ports import Records
-from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, Rates
+from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, Rates, Waiting
 from polyroute.state.directory import read_account, read_key
 from polyroute.state.keys import Digest, KeyEntry, KeyRing, digest_key, keyed_digest
+from polyroute.state.sign_on import SignOn, is_token
 from polyroute.types.access import Caller
 from polyroute.types.identity import Account, KeyRecord, Money, Pace
 
 PEPPER = "POLYROUTE_KEY_PEPPER"
 _KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key")
 _ANONYMOUS = Caller()
+_NO_BUDGET, _NO_LIMITS = settings.Budget(), settings.Pace()
 _SIGNED = (
     "a request signed with AWS credentials (SigV4) needs a key of this gateway: give it to the SDK as its access key "
     "id (with any secret) or, over https, as the bearer token AWS_BEARER_TOKEN_BEDROCK"
@@ -60,6 +66,10 @@ class Managed:
         self.teams: dict[tuple[str, str], Account] = {}
         self.tenants: dict[str, Account] = {}
 
+    @property
+    def was_read(self) -> bool:
+        return self._generation >= 0
+
     def refresh(self) -> bool:
         """Reads them where anything changed; whether it did. What cannot be read stays as it was. Synchronous."""
         was_whole = self.is_whole
@@ -79,29 +89,37 @@ class Managed:
 
     def entries(self) -> Iterator[KeyEntry]:
         for key in self.keys:
-            owners = self._owners(key)
-            allowed = (key.models, *(owner.models for owner in owners.values()))
-            models = [set(names) for names in allowed if names is not None]
+            caller = Caller(
+                user=key.user,
+                team=key.team,
+                tenant=key.tenant,
+                key_id=key.id,
+                models=None if key.models is None else frozenset(key.models),
+                role=key.role,
+            )
             yield KeyEntry(
                 digest=bytes.fromhex(key.digest),
-                caller=Caller(
-                    user=key.user,
-                    team=key.team,
-                    tenant=key.tenant,
-                    key_id=key.id,
-                    models=frozenset(set.intersection(*models)) if models else None,
-                    role=key.role,
-                ),
+                caller=self.bounded(caller),
                 expires_at=key.expires_at,
                 is_revoked=key.revoked_at is not None,
-                blocked=next((kind for kind, owner in owners.items() if owner.blocked), None),
+                blocked=self.blocked(caller),
             )
 
-    def _owners(self, key: KeyRecord) -> dict[str, Account]:
+    def bounded(self, caller: Caller) -> Caller:
+        """With the models that its user, team and tenant may ask for too."""
+        every = (caller.models, *(owner.models for owner in self._owners(caller).values()))
+        models = [frozenset(names) for names in every if names is not None]
+        return replace(caller, models=frozenset.intersection(*models)) if models else caller
+
+    def blocked(self, caller: Caller) -> str | None:
+        """What of its owner is blocked: "team `x`"."""
+        return next((name for name, owner in self._owners(caller).items() if owner.blocked), None)
+
+    def _owners(self, caller: Caller) -> dict[str, Account]:
         found = {
-            f"user `{key.user}`": self.users.get((key.tenant, key.user)),
-            f"team `{key.team}`": self.teams.get((key.tenant, key.team)),
-            f"tenant `{key.tenant}`": self.tenants.get(key.tenant),
+            f"user `{caller.user}`": self.users.get((caller.tenant, caller.user)),
+            f"team `{caller.team}`": self.teams.get((caller.tenant, caller.team)),
+            f"tenant `{caller.tenant}`": self.tenants.get(caller.tenant),
         }
         return {name: account for name, account in found.items() if account is not None}
 
@@ -117,8 +135,10 @@ class Gate:
         *,
         digest: Digest = digest_key,
         on_change: Callable[[], Awaitable[None]] | None = None,
+        sign_on: SignOn | None = None,
     ) -> None:
         """`on_change` is told that managed allowances changed. Raises ConfigError where keys clash."""
+        self._sign_on = sign_on
         self._document = document
         self._admin = env.get(ADMIN_KEY)
         self._managed = managed
@@ -126,8 +146,11 @@ class Gate:
         self._on_change = on_change
         self._ring = self._made()
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller:
-        """The holder of the key among a request's lower-case headers. Raises Unauthenticated or Forbidden."""
+    def authenticate(self, headers: Mapping[str, str]) -> Caller | None:
+        """The holder of the key or token among a request's lower-case headers; None for a token to `introduce` first.
+
+        Raises Unauthenticated or Forbidden.
+        """
         if self._document.server.auth == "open":
             return _anyone(headers, self._ring)
         key, now = _presented(headers), datetime.now(UTC)
@@ -136,7 +159,28 @@ class Gate:
                 return self._ring.authenticate(_access_key(headers["authorization"]), now)
             except Unauthenticated as exc:
                 raise Unauthenticated(_SIGNED) from exc
+        if self._sign_on is not None and key is not None and is_token(key):
+            bearer = self._sign_on.known(key)
+            return None if bearer is None else self._standing(bearer)
         return self._ring.authenticate(key, now)
+
+    async def introduce(self, headers: Mapping[str, str]) -> Caller:
+        """The bearer of a token that `authenticate` did not know. Raises Unauthenticated, Forbidden or StoreError."""
+        token = _presented(headers)
+        if self._sign_on is None or token is None:
+            raise Unauthenticated("tokens are not taken here")
+        return self._standing(await self._sign_on.introduce(token))
+
+    def _standing(self, bearer: Caller) -> Caller:
+        """As what is managed of its user, team and tenant bounds it."""
+        managed = self._managed
+        if managed is None:
+            return bearer
+        if not managed.was_read:
+            raise StoreError("who is blocked cannot be read yet: try again")
+        if blocked := managed.blocked(bearer):
+            raise Forbidden(f"the {blocked} of this token is blocked")
+        return managed.bounded(bearer)
 
     async def refresh(self) -> None:
         """Takes what was managed since, here or elsewhere, into force."""
@@ -147,19 +191,18 @@ class Gate:
 
     def _made(self) -> KeyRing:
         managed, digest = self._managed, self._digest
-        declared = [
-            KeyEntry(
-                digest=digest(key.key.reveal()),
-                caller=Caller(
-                    user=key.user or key.name,
-                    team=key.team,
-                    tenant=key.tenant,
-                    key_id=key.name,
-                    models=None if key.models is None else frozenset(key.models),
-                ),
+        declared = []
+        for key in self._document.keys:
+            caller = Caller(
+                user=key.user or key.name,
+                team=key.team,
+                tenant=key.tenant,
+                key_id=key.name,
+                models=None if key.models is None else frozenset(key.models),
             )
-            for key in self._document.keys
-        ]
+            blocked = None if managed is None else managed.blocked(caller)
+            bounded = caller if managed is None else managed.bounded(caller)
+            declared.append(KeyEntry(digest=digest(key.key.reveal()), caller=bounded, blocked=blocked))
         return KeyRing(
             (*declared, *(managed.entries() if managed is not None else ())),
             admin_digest=digest(self._admin) if self._admin else None,
@@ -170,24 +213,45 @@ class Gate:
 
 def allowances(document: Document, managed: Managed | None = None) -> Allowances:
     limits = document.limits
+    teams = {(team.tenant, name): _allowance(team, weight=team.weight) for name, team in document.teams.items()}
+    keys = {key.name: _allowance(key) for key in document.keys if key.budget != _NO_BUDGET or key.limits != _NO_LIMITS}
+    if managed is not None:
+        keys |= {key.id: _allowance(key) for key in managed.keys}
+        teams |= {place: _allowance(team, weight=team.weight) for place, team in managed.teams.items()}
     return Allowances(
         per_user=Rates(
-            requests_per_minute=limits.per_user_per_minute, tokens_per_minute=limits.per_user_tokens_per_minute
+            requests_per_minute=limits.per_user_per_minute,
+            tokens_per_minute=limits.per_user_tokens_per_minute,
+            parallel=limits.per_user_parallel,
         ),
         per_team=Rates(
-            requests_per_minute=limits.per_team_per_minute, tokens_per_minute=limits.per_team_tokens_per_minute
+            requests_per_minute=limits.per_team_per_minute,
+            tokens_per_minute=limits.per_team_tokens_per_minute,
+            parallel=limits.per_team_parallel,
         ),
-        user_budget=Budget(daily_usd=limits.per_user_daily_usd),
-        team_budget=Budget(daily_usd=limits.per_team_daily_usd),
+        user_budget=Budget(
+            daily_usd=limits.per_user_daily_usd,
+            weekly_usd=limits.per_user_weekly_usd,
+            monthly_usd=limits.per_user_monthly_usd,
+            total_usd=limits.per_user_total_usd,
+        ),
+        team_budget=Budget(
+            daily_usd=limits.per_team_daily_usd,
+            weekly_usd=limits.per_team_weekly_usd,
+            monthly_usd=limits.per_team_monthly_usd,
+            total_usd=limits.per_team_total_usd,
+        ),
         models={
-            name: Allowance(budget=_budget(model.budget))
-            for name, model in document.models.items()
-            if isinstance(model, settings.Model) and model.budget is not None
+            name: _allowance(model) for name, model in document.models.items() if isinstance(model, settings.Model)
         },
-        keys={} if managed is None else {key.id: _allowance(key) for key in managed.keys},
+        deployments={place: _allowance(placement) for place, placement in placements(document)},
+        providers={name: _allowance(provider) for name, provider in document.providers.items()},
+        keys=keys,
         users={} if managed is None else {place: _allowance(user) for place, user in managed.users.items()},
-        teams={} if managed is None else {place: _allowance(team) for place, team in managed.teams.items()},
+        teams=teams,
         tenants={} if managed is None else {name: _allowance(tenant) for name, tenant in managed.tenants.items()},
+        gateway=Rates(parallel=limits.parallel),
+        waiting=Waiting(per_team=limits.waiting_per_team, longest_s=limits.wait_s),
     )
 
 
@@ -217,12 +281,24 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _allowance(owner: KeyRecord | Account) -> Allowance:
-    return Allowance(rates=_rates(owner.limits), budget=_budget(owner.budget))
+class _Limited(Protocol):
+    """A part of the document, or a record, that has a budget and limits of its own."""
+
+    @property
+    def limits(self) -> Pace | settings.Pace: ...
+
+    @property
+    def budget(self) -> Money | settings.Budget | None: ...
 
 
-def _rates(limits: Pace) -> Rates:
-    return Rates(requests_per_minute=limits.per_minute, tokens_per_minute=limits.tokens_per_minute)
+def _allowance(owner: _Limited, *, weight: int = 1) -> Allowance:
+    return Allowance(rates=_rates(owner.limits), budget=_budget(owner.budget or _NO_BUDGET), weight=weight)
+
+
+def _rates(limits: Pace | settings.Pace) -> Rates:
+    return Rates(
+        requests_per_minute=limits.per_minute, tokens_per_minute=limits.tokens_per_minute, parallel=limits.parallel
+    )
 
 
 def _budget(budget: settings.Budget | Money) -> Budget:

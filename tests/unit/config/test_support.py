@@ -38,7 +38,6 @@ def paths_of(text: str) -> list[str]:
         ("telemetry: {otlp: 'http://127.0.0.1:4318', content: true}", ["telemetry.otlp", "telemetry.content"]),
         ("pipelines: {p: {nodes: []}}", ["pipelines.p"]),
         ("batch: {window: '22:00-06:00', deadline: 24h}", ["batch"]),
-        ("alerts: [{use: webhook, url: {env: URL}, on: [plan_exhausted]}]", ["alerts[0]"]),
         ("classifiers: {c: {use: examples, file: f}}", ["classifiers.c"]),
         ("economics: {a: 1}", ["economics.a"]),
     ],
