@@ -309,6 +309,16 @@ class Secrets(Protocol):
         """
 
 
+class TokenIssuer(Protocol):
+    """Who signs tokens that callers bring in place of a key."""
+
+    async def claims(self, token: str) -> Mapping[str, object]:
+        """What a token with a good signature says; whether that holds now is not looked at.
+
+        Raises Unauthenticated, or StoreError where its keys cannot be had.
+        """
+
+
 class Seal(Protocol):
     """Keeps secrets in a store that whoever holds the store cannot read."""
 

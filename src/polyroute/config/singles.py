@@ -3,9 +3,22 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from polyroute.conditions import Condition, pattern_problem
-from polyroute.config.document import Complexity, Logic, PerToken, Provider, Route, Rules, Server, Store, Tier
+from polyroute.config.document import (
+    Complexity,
+    Logic,
+    Oidc,
+    PerToken,
+    Provider,
+    Route,
+    Rules,
+    Server,
+    Store,
+    Tier,
+    names,
+)
 from polyroute.config.suggest import Vocabulary
 from polyroute.errors import Problem
 
@@ -37,6 +50,23 @@ def server_problems(server: Server) -> Iterator[Problem]:
     if server.auth == "open" and not _is_loopback(server.host):
         message = f"`open` lets everybody in who reaches {server.host}"
         yield Problem(path="server.auth", message=message, fix="`auth: keys`, or `host: 127.0.0.1`")
+    if server.oidc is not None:
+        yield from _oidc_problems(server, server.oidc)
+
+
+def _oidc_problems(server: Server, oidc: Oidc) -> Iterator[Problem]:
+    if server.auth == "open":
+        message = "has no effect with `auth: open`, which asks nobody"
+        yield Problem(path="server.oidc", message=message, fix="`auth: keys`")
+    for name, address in (("issuer", oidc.issuer), ("jwks_url", oidc.jwks_url)):
+        if address is None:
+            continue
+        host = urlsplit(address).hostname or ""
+        if not address.startswith("https://") and not (address.startswith("http://") and _is_loopback(host)):
+            message = "must be an https address, since whoever answers there says who may call"
+            yield Problem(path=f"server.oidc.{name}", message=message, fix="https://…")
+    if not names(oidc.audience) or not all(names(oidc.audience)):
+        yield Problem(path="server.oidc.audience", message="names nobody: any token of the issuer would do")
 
 
 def _is_loopback(host: str) -> bool:

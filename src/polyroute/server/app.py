@@ -9,6 +9,7 @@ import logging
 from polyroute import errors
 from polyroute.authorisation import may_ever
 from polyroute.ports import Monotonic, NamesErrors
+from polyroute.server.admission import caller_of
 from polyroute.server.endpoints import Found, Table
 from polyroute.server.errors import Mapped, map_error
 from polyroute.server.exchange import CallerLeft, Exchange, Receive, Scope, Send
@@ -64,7 +65,7 @@ class App:
         if endpoint is None:
             raise _no_endpoint(exchange, found)
         if endpoint.action is not None:
-            exchange.caller = services.authenticate(exchange.headers)
+            exchange.caller = await caller_of(exchange, services)
             if not may_ever(exchange.caller, endpoint.action):
                 role = exchange.caller.role
                 raise errors.Forbidden(f"the role `{role}` of this key is not granted {endpoint.action}")

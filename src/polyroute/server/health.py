@@ -1,6 +1,7 @@
 """Endpoints for those who watch: health, metrics, the API's description."""
 
 from polyroute.errors import StoreError, UnknownObject
+from polyroute.server.admission import caller_of
 from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 from polyroute.telemetry.metrics import CONTENT_TYPE
@@ -25,5 +26,5 @@ async def metrics(exchange: Exchange, services: Services) -> None:
     if not services.offers_metrics:
         raise UnknownObject("there is nothing at GET /metrics (telemetry.prometheus is off)")
     if not services.strangers_read_metrics:
-        services.authenticate(exchange.headers)
+        await caller_of(exchange, services)
     await exchange.reply(200, services.metrics.render(), [], (b"content-type", CONTENT_TYPE))

@@ -6,6 +6,7 @@ No script, no outside resource, every value escaped. Where callers need keys, a 
 import asyncio
 from html import escape
 
+from polyroute.server.admission import caller_of
 from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 from polyroute.stores.figures import Figures
@@ -36,7 +37,7 @@ async def page(exchange: Exchange, services: Services) -> None:
     if not services.strangers_see_figures:
         body = "<p>The gateway is up. Its figures: <code>polyroute savings</code> on this machine.</p>"
     else:
-        services.authenticate(exchange.headers)  # an open door has a guard against foreign pages
+        await caller_of(exchange, services)  # an open door has a guard against foreign pages
         figures = await asyncio.to_thread(services.figures)
         body = (
             _table("Models", _COLUMNS, [(row.name, *_cells(row)) for row in figures.models])

@@ -38,7 +38,9 @@ class Services(Struct, frozen=True, kw_only=True):
     tell_reviewed: Callable[[Review], None]  # whoever the document names
     prompts: Registry
     refresh: Callable[[], Awaitable[None]]  # puts in force what was managed just now
-    authenticate: Callable[[Mapping[str, str]], Caller]  # from lower-case headers; raises Unauthenticated
+    # From lower-case headers; raises Unauthenticated. None: a token that is to be introduced first.
+    authenticate: Callable[[Mapping[str, str]], Caller | None]
+    introduce: Callable[[Mapping[str, str]], Awaitable[Caller]]
     ad_hoc: AdHoc
     accounts: Accounts
     ledger: Ledger

@@ -53,6 +53,7 @@ from polyroute.wiring.provider_keys import Drawer, KeyedProviders, open_seal
 from polyroute.wiring.providers import Workshop, keyed_providers, logic_deployments
 from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
+from polyroute.wiring.sign_on import open_sign_on
 from polyroute.wiring.stores import ClosableRecords, open_accounts, open_records, open_store
 
 _log = logging.getLogger(__name__)
@@ -189,6 +190,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         foundation.managed,
         digest=foundation.digest,
         on_change=lambda: _allow(document, foundation),
+        sign_on=open_sign_on(document, foundation.transport),
     )
 
     async def refresh() -> None:
@@ -199,6 +201,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         path=RequestPath(parts),
         dialects=DIALECTS,
         authenticate=gate.authenticate,
+        introduce=gate.introduce,
         refresh=refresh,
         provider_keys=foundation.provider_keys,
         keyed_providers=keyed_providers(document),

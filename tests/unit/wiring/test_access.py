@@ -19,7 +19,7 @@ limits: {per_user_per_minute: 20, per_team_tokens_per_minute: 9, per_team_daily_
 CI = Caller(user="ci", team="platform", tenant="acme", key_id="ci", models=frozenset({"small"}))
 
 
-def authenticate(text: str = DOCUMENT) -> Callable[[Mapping[str, str]], Caller]:
+def authenticate(text: str = DOCUMENT) -> Callable[[Mapping[str, str]], Caller | None]:
     return Gate(reads(text, ENV, folder=Path()).document, ENV).authenticate
 
 
@@ -58,8 +58,8 @@ def test_anybody_else_is_unknown(headers: dict[str, str]) -> None:
 
 
 def test_the_admin_key_is_an_admins() -> None:
-    assert authenticate()({"x-api-key": ENV["POLYROUTE_ADMIN_KEY"]}).is_admin
-    assert not authenticate()({"x-api-key": ENV["CI_KEY"]}).is_admin
+    found = [authenticate()({"x-api-key": ENV[name]}) for name in ("POLYROUTE_ADMIN_KEY", "CI_KEY")]
+    assert [caller.is_admin for caller in found if caller is not None] == [True, False]
 
 
 def test_an_open_gateway_asks_nobody() -> None:

@@ -9,6 +9,7 @@ import pytest
 from polyroute.config.load import Loaded, read
 from polyroute.server.app import App
 from polyroute.server.table import build_table
+from polyroute.types.access import Caller
 from polyroute.wiring.build import Built, open_gateway
 from polyroute.wiring.reload import follow, take
 
@@ -57,7 +58,7 @@ async def test_money_spent_counts_under_a_budget_that_comes_later(tmp_path: Path
     async with serving(tmp_path) as (app, loaded, built):
         (tmp_path / "polyroute.yaml").write_text(AFTER + "limits: {per_team_daily_usd: 5}\n")
         await take(app, loaded, {}, built)
-        left = built.foundation.accounts.remaining_usd(app.services.authenticate({}), None, app.services.utc_now())
+        left = built.foundation.accounts.remaining_usd(Caller(), None, app.services.utc_now())
         assert left == 5
 
 
