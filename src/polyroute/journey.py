@@ -7,12 +7,14 @@ from typing import Protocol
 from msgspec import Struct
 
 from polyroute.ports import Classifier, Dialect, Ledger
+from polyroute.privacy.detector import Detector
+from polyroute.privacy.guard import Guard
 from polyroute.prompts.registry import Registry
 from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.meter import Meter
 from polyroute.stages.execution.runner import Run, Surroundings
 from polyroute.stages.execution.wording import Wording
-from polyroute.stages.route import Route, Routes
+from polyroute.stages.route import Route, Routes, View
 from polyroute.state.accounts.accounts import Accounts, Admission
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt
@@ -20,6 +22,7 @@ from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Reply
 from polyroute.types.review import Review
 from polyroute.types.routing import Needs, Plan, RequestClass
+from polyroute.types.trace import Trace
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -29,6 +32,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     arrived_s: float  # monotonic
     door: str  # the door's dialect, or "python"
     client_request_id: str | None = None
+    trace: Trace | None = None  # as the caller told it
     task: str | None = None
     request_class: RequestClass | None = None  # in place of the route's
     route: Route | None = None  # an ad hoc one, in place of the one that `model` names
@@ -44,7 +48,8 @@ class Answer(Struct, frozen=True, kw_only=True):
 class LiveAnswer(Protocol):
     """A streamed answer. `receipt` is what is known so far, and final once `chunks` has yielded `Ended`."""
 
-    receipt: Receipt
+    @property
+    def receipt(self) -> Receipt: ...
 
     def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Up to `Ended`, which comes when the books are durable. Raises ProviderError where the stream breaks."""
@@ -77,6 +82,9 @@ class Parts(Struct, frozen=True, kw_only=True):
     draw: Callable[[], float]  # in [0, 1)
     policy: str  # content hash of the document
     observe: Callable[[Receipt], None]  # told of every settled receipt
+    begin_trace: Callable[[str], Trace | None] = lambda request_id: None  # for a request that came without one
+    detector: Detector = Detector()  # of personal data
+    view_of: Callable[[str], View | None] = lambda tenant: None  # what holds for a tenant alone; cheap
     hold: Callable[[Review], Awaitable[None]]  # keeps an answer for a person; durable when it returns
 
 
@@ -89,6 +97,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     needs: Needs
     draft: Draft
     wording: Wording | None = None  # what the route adds to the request
+    guard: Guard | None = None  # of personal data in the request
 
 
 class Journey(Struct, frozen=True, kw_only=True):

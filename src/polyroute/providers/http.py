@@ -21,6 +21,7 @@ from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.content import Opaque, Part, Text
 from polyroute.types.request import Request, without_stream
 from polyroute.types.response import Chunk, Ended, PartAdded, Reply, Started, StopReason, WireBytes
+from polyroute.types.trace import Trace
 
 _MAX_ERROR_BYTES = 256 * 1024  # of an error's body; the rest says nothing more
 _MAX_BARREN_BYTES = 16 * 1024 * 1024  # of a stream, between two chunks: as much as its longest event
@@ -100,7 +101,7 @@ class HttpProvider:
         if request.stream:
             request = without_stream(request)
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
-        reply = await self._send(dialect, wire, target, deadlines, self._whole_headers)
+        reply = await self._send(dialect, wire, target, deadlines, _traced(self._whole_headers, request.trace))
         try:
             body = await reply.read()
         finally:
@@ -135,8 +136,10 @@ class HttpProvider:
             request = _with_stream(request)
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
         is_same = request.wire is not None and request.wire.dialect == dialect.name
+        if request.wire is not None and request.wire.is_opened and dialect.operation == "chat":
+            is_same = False
         reader = dialect.open_reader(same_dialect=is_same)
-        reply = await self._send(dialect, wire, target, deadlines, self._stream_headers)
+        reply = await self._send(dialect, wire, target, deadlines, _traced(self._stream_headers, request.trace))
         body, is_first = reply.chunks(), True
         untold, barren_bytes = wire.dropped, 0
         is_chat = dialect.operation == "chat"  # other answers may be no events, or whole where a stream was asked for
@@ -234,6 +237,16 @@ class HttpProvider:
         for secret in self._secrets:
             body = body.replace(secret, b"***")
         return body
+
+
+def _traced(headers: SealedHeaders, trace: Trace | None) -> SealedHeaders:
+    """The one thing a request brings beside its body: checked to its grammar, and an id of ours in the caller's place."""
+    if trace is None:
+        return headers
+    told = SealedHeaders({**headers, "traceparent": trace.traceparent})
+    if trace.state is not None:
+        told["tracestate"] = trace.state
+    return told
 
 
 def _check_parts(parts: tuple[Part, ...]) -> None:

@@ -19,6 +19,7 @@ from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request
 from polyroute.types.response import Ended, Response, Started
 from polyroute.types.routing import RequestClass
+from polyroute.types.trace import Trace
 
 _Said = TypeVar("_Said", Response, Started)
 _CLASSES: Mapping[str, RequestClass] = {"interactive": "interactive", "batch": "batch", "deferred": "deferred"}
@@ -53,11 +54,13 @@ def entry_of(exchange: Exchange, door: str, metadata: Mapping[str, object]) -> E
             "the class must be `interactive`, `batch` or `deferred` (x-polyroute-class or metadata.class)",
             field="metadata.class",
         )
+    told = exchange.headers.get("traceparent")
     return Entry(
         request_id=exchange.request_id,
         arrived_s=exchange.arrived_s,
         door=door,
         client_request_id=exchange.client_request_id,
+        trace=Trace.read(told, exchange.headers.get("tracestate")) if told is not None else None,
         task=task if isinstance(task, str) else None,
         request_class=_CLASSES[asked] if asked is not None else None,
     )
@@ -70,9 +73,8 @@ def answer_headers(exchange: Exchange, services: Services, receipt: Receipt, *, 
         accounts.standings(caller, services.path.monotonic()),
         accounts.remaining_usd(caller, None, services.utc_now()),
     )
-    traceparent = exchange.headers.get("traceparent")
-    if traceparent is not None and len(traceparent) == 55 and traceparent.isascii():
-        headers.append((b"traceparent", traceparent.encode()))
+    if receipt.trace is not None:
+        headers.append((b"traceparent", receipt.trace.under(receipt.request_id).traceparent.encode()))
     return headers
 
 

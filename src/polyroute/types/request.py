@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from polyroute.types.content import CacheMark, Message, Text, text_of
 from polyroute.types.response import Units
+from polyroute.types.trace import Trace
 
 
 class Tool(Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ class Wire(Struct, frozen=True, kw_only=True):
     dialect: str
     body: dict[str, object]
     headers: Mapping[str, str] = field(default_factory=dict)  # dialect headers only (anthropic-beta)
+    is_opened: bool = False  # its streams are read, not passed on: something in them is to be put back
 
 
 Operation = Literal["chat", "embeddings", "moderation", "rerank", "image", "transcription", "speech"]
@@ -93,6 +95,7 @@ class Request(Struct, frozen=True, kw_only=True):
     metadata: dict[str, object] = field(default_factory=dict)
     extensions: dict[str, object] = field(default_factory=dict)  # door fields outside the canonical set
     wire: Wire | None = None
+    trace: Trace | None = None  # what the provider is told of the trace this call belongs to
 
     @property
     def last_user_text(self) -> str:

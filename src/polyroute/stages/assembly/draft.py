@@ -11,6 +11,7 @@ from polyroute.types.cards import Deployment
 from polyroute.types.money import ZERO_USD
 from polyroute.types.receipt import Attempt, CandidateNote, Receipt, RequestState, StageTimes, milliseconds
 from polyroute.types.routing import Candidate, Classification, Exclusion, Plan
+from polyroute.types.trace import Trace
 
 
 class Draft:
@@ -49,6 +50,9 @@ class Draft:
         self.paused_s = 0.0  # between attempts
         self.clamped_to: int | None = None
         self.review: str | None = None
+        self.pii: dict[str, int] = {}
+        self.pii_handling: tuple[str, ...] = ()
+        self.trace: Trace | None = None
         self._marks: list[float] = [arrived_s]
 
     def mark(self, now_s: float) -> None:
@@ -116,6 +120,9 @@ class Draft:
             stop=stop,
             clamped_to=self.clamped_to,
             review=self.review,
+            pii=self.pii,
+            pii_handling=self.pii_handling,
+            trace=self.trace,
             usage=answer.usage if answer else None,
             cost_usd=cost_usd,
             cost_complete=complete,
