@@ -41,6 +41,7 @@ from polyroute.state.accounts.budgets import (
     caps_of,
     window_start,
 )
+from polyroute.state.accounts.days import Days
 from polyroute.state.accounts.limits import Entry, SlidingWindow, Standing, Windows
 from polyroute.state.accounts.slots import Slots
 from polyroute.state.accounts.turns import Turn, Turns
@@ -87,6 +88,7 @@ class Accounts:
         self._slots = Slots()
         self._turns = Turns(monotonic)
         self._budgets = Budgets()
+        self._days = Days()
         self._closed_for: str | None = None
         self._gateway = limits_of_gateway(allowances)
         # Per caller and model these never change, and making them costs more than checking them.
@@ -314,6 +316,8 @@ class Accounts:
         """
         caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model, deployment, provider)
         worst_usd = priced(worst_usd, caps, model)
+        if caps and self._days.was_set(now, self._monotonic()):
+            self.close_budgets("the clock was set to another day; the books are read again")
         if caps and self._closed_for is not None:
             raise StoreError(f"what was spent under {caps[0].name} is not known: {self._closed_for}")
         held = self._budgets.hold(worst_usd, caps, now)
@@ -357,6 +361,14 @@ class Accounts:
     def caps_of_line(self, line: Spent) -> tuple[Cap, ...]:
         """What a line of the books counts towards."""
         return self._caps_of(line.tenant, line.team, line.user, line.key_id, line.model, line.deployment, line.provider)
+
+    def caps_of_caller(self, caller: Caller) -> tuple[Cap, ...]:
+        """Whatever model it asks for."""
+        return self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, None)
+
+    def known(self, now: datetime) -> set[Account]:
+        """Whose spending in the windows of `now` is known here."""
+        return {account for _, account in self._budgets.settled_nanos(now)}
 
     def tallied(self, cap: Cap, now: datetime) -> tuple[int, int]:
         """What is spent and what is held under a budget, in nano-dollars."""

@@ -1,0 +1,25 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from polyroute.state.accounts.days import Days
+
+EVE = datetime(2028, 2, 28, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "monotonic_s", "was_set"),
+    [
+        pytest.param(2, 2, False, id="midnight of a leap day comes by itself"),
+        pytest.param(3600, 3600, False, id="nobody asked for an hour"),
+        pytest.param(86_400, 1, True, id="set a day forward"),
+        pytest.param(-86_400, 1, True, id="set a day back"),
+        pytest.param(-3600, 1, False, id="set back within the day: its windows are the same"),
+        pytest.param(3600, 1, True, id="set an hour forward, over the border"),
+    ],
+)
+def test_a_clock_that_was_set_is_told_from_a_day_that_came(wall_s: int, monotonic_s: float, was_set: bool) -> None:
+    days = Days()
+    assert not days.was_set(EVE, 10.0)
+    assert days.was_set(EVE + timedelta(seconds=wall_s), 10.0 + monotonic_s) is was_set
+    assert not days.was_set(EVE + timedelta(seconds=wall_s), 10.0 + monotonic_s), "it is told once"
