@@ -6,11 +6,14 @@ since that is how fetchers do: `127.1`, `0x7f000001` and `0177.0.0.1` are all th
 """
 
 import unicodedata
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from urllib.parse import urlsplit
 
 _PRIVATE_NAMES = ("localhost", "local", "internal", "intranet", "lan", "home.arpa")
 _NAT64 = IPv6Network("64:ff9b::/96")
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215
+_ISATAP = 0x0000_5EFE  # RFC 5214, 6.1: the interface's first half, its u bit left out
+_RELAYS = IPv4Network("192.88.99.0/24")  # RFC 7526: of 6to4
 
 
 def is_public(url: str) -> bool:
@@ -24,22 +27,28 @@ def is_public(url: str) -> bool:
     if not host or "%" in host:
         return False
     if ":" in host:
-        return _is_public_v6(IPv6Address(host))
+        return is_public_address(IPv6Address(host))
     host = unicodedata.normalize("NFKC", host).lower().replace("。", ".").rstrip(".")
     labels = host.split(".")
     if labels[-1].isdigit() or labels[-1].startswith("0x"):
         number = _v4_number(labels)
-        return number is not None and IPv4Address(number).is_global and not IPv4Address(number).is_multicast
+        return number is not None and is_public_address(IPv4Address(number))
     return len(labels) > 1 and not any(host.endswith("." + name) for name in _PRIVATE_NAMES)
 
 
-def _is_public_v6(address: IPv6Address) -> bool:
-    inner = address.ipv4_mapped or address.sixtofour
-    if address in _NAT64:
-        inner = IPv4Address(int(address) & 0xFFFF_FFFF)
-    if inner is not None:
-        return inner.is_global and not inner.is_multicast
-    return address.is_global and not address.is_multicast
+def is_public_address(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is one of the public internet; an IPv6 address that stands for an IPv4 one is as public as that is.
+
+    Source: IANA's special-purpose registries, beside what `ipaddress` knows of them.
+    """
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast and address not in _RELAYS
+    if address in _NAT64 or int(address) >> 32 & 0xFDFF_FFFF == _ISATAP:
+        return is_public_address(IPv4Address(int(address) & 0xFFFF_FFFF))
+    if (inner := address.ipv4_mapped or address.sixtofour) is not None:
+        return is_public_address(inner)
+    is_special = address.is_multicast or address.is_reserved or address.is_site_local or address in _LOCAL_NAT64
+    return address.is_global and not is_special
 
 
 def _v4_number(labels: list[str]) -> int | None:

@@ -13,6 +13,7 @@ class Origin(Struct, frozen=True, kw_only=True):
     host: str  # without brackets
     port: int
     is_tls: bool
+    server_name: str | None = None  # what a certificate must bear, where `host` is an address that was looked up
 
 
 class Address(Struct, frozen=True, kw_only=True):

@@ -49,7 +49,7 @@ class Http1Transport:
             self._move_to(loop)
         target = self._targets.get(url) or self._target(loop, url)
         head = b"%b%bcontent-length: %d\r\n\r\n" % (target.head, field_lines(headers), len(body))
-        return await _send(target.pool, head, body, deadlines, loop.time())
+        return await send(target.pool, head, body, deadlines, loop.time())
 
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Http1Reply:
         """Its URLs are not remembered: what a caller wrote may be part of them."""
@@ -57,8 +57,8 @@ class Http1Transport:
         if loop is not self._loop:
             self._move_to(loop)
         address = parse_url(url)
-        head = b"%b%b\r\n" % (_head("GET", address), field_lines(headers))
-        return await _send(self._pool(loop, address.origin), head, b"", deadlines, loop.time())
+        head = b"%b%b\r\n" % (head_of("GET", address), field_lines(headers))
+        return await send(self._pool(loop, address.origin), head, b"", deadlines, loop.time())
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
@@ -71,7 +71,7 @@ class Http1Transport:
         address = parse_url(url)
         if len(self._targets) >= _MAX_TARGETS:
             self._targets.clear()
-        target = self._targets[url] = _Target(self._pool(loop, address.origin), _head("POST", address))
+        target = self._targets[url] = _Target(self._pool(loop, address.origin), head_of("POST", address))
         return target
 
     def _pool(self, loop: asyncio.AbstractEventLoop, origin: Origin) -> Pool:
@@ -100,12 +100,13 @@ class Http1Transport:
         self._targets = {}
 
 
-def _head(method: str, address: Address) -> bytes:
+def head_of(method: str, address: Address) -> bytes:
     """The request line and the fields that never change."""
     return f"{method} {address.target} HTTP/1.1\r\nhost: {address.authority}\r\naccept-encoding: identity\r\n".encode()
 
 
-async def _send(pool: Pool, head: bytes, body: bytes, deadlines: Deadlines, started_at: float) -> Http1Reply:
+async def send(pool: Pool, head: bytes, body: bytes, deadlines: Deadlines, started_at: float) -> Http1Reply:
+    """The answer, once its head is here."""
     connection = pool.take_idle() or await pool.take(deadlines)
     was_kept = connection.served > 0
     reply = connection.send(head, body, deadlines, started_at)

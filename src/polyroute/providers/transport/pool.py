@@ -123,7 +123,7 @@ class Pool:
                 origin.host,
                 origin.port,
                 ssl=self._tls,
-                server_hostname=origin.host if self._tls is not None else None,
+                server_hostname=(origin.server_name or origin.host) if self._tls is not None else None,
             )
         except BaseException:
             connection.abort()
