@@ -70,7 +70,9 @@ def create(
             user=user,
             role=_role(role),
             models=tuple(model) if model else None,
-            budget=Money(daily_usd=_usd(daily_usd, "--daily-usd"), monthly_usd=_usd(monthly_usd, "--monthly-usd")),
+            budget=Money(
+                daily_usd=dollars(daily_usd, "--daily-usd"), monthly_usd=dollars(monthly_usd, "--monthly-usd")
+            ),
             limits=Pace(per_minute=per_minute, tokens_per_minute=tokens_per_minute),
             expires=_until(expires),
         )
@@ -124,7 +126,7 @@ def _role(given: str) -> Role:
     return found
 
 
-def _usd(given: str | None, option: str) -> Decimal | None:
+def dollars(given: str | None, option: str) -> Decimal | None:
     if given is None:
         return None
     if not given.replace(".", "", 1).isdecimal():

@@ -29,6 +29,7 @@ VERBS = {
     "review": Verb("review:review", "List held answers; approve, edit or reject one."),
     "audit-log": Verb("audit_log:audit_log", "Show who managed what, and check that the log is whole."),
     "prompts": Verb("prompts:prompts", "List, show, add, label, compare and render prompts."),
+    "budget": Verb("budget:budget", "Show and set what may be spent."),
     "ledger": Verb("ledger:ledger", "Verify, recover or export the books."),
     "migrate": Verb("migrating:migrate", "Bring the database's schema forward or back."),
     "doctor": Verb("doctor:doctor", "Look for what would keep the gateway from working here."),

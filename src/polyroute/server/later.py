@@ -5,7 +5,7 @@ from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 
 ADMIN = (
-    "budgets", "limits", "pipelines", "config", "usage", "economics",
+    "pipelines", "config", "economics",
 )  # fmt: skip
 PATHS: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/images/edits"),

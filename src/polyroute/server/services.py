@@ -14,6 +14,7 @@ from polyroute.state.directory import Directory
 from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.reviews import Reviews
 from polyroute.stores.figures import Figures
+from polyroute.stores.usage import Usage
 from polyroute.telemetry.metrics import Metrics
 from polyroute.types.access import Caller
 from polyroute.types.receipt import Receipt
@@ -45,6 +46,7 @@ class Services(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     ledger: Ledger
     figures: Callable[[], AllFigures]  # reads the store: call it from a thread
+    usage: Callable[[datetime, datetime], list[Usage]]  # since and until; likewise
     metrics: Metrics
     new_request_id: Callable[[], str]
     utc_now: Callable[[], datetime]

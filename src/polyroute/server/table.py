@@ -13,6 +13,7 @@ from polyroute.server import (
     prompts,
     provider_keys,
     reviews,
+    standing,
 )
 from polyroute.server.endpoints import Endpoint, Table
 from polyroute.server.models import ModelDoor
@@ -31,6 +32,7 @@ def build_table() -> Table:
         *reviews.endpoints(),
         *prompts.endpoints(),
         *provider_keys.endpoints(),
+        *standing.endpoints(),
         *_watchers(),
         *_later(),
     )

@@ -16,6 +16,7 @@ from polyroute.errors import Forbidden, InvalidRequest, UnknownObject
 from polyroute.ports import Records
 from polyroute.types.access import Caller, Role
 from polyroute.types.identity import Account, KeyRecord, Metadata, Money, Pace, shown
+from polyroute.types.nesting import beyond
 from polyroute.types.records import Act, Change, Kind, Put, Record, Remove
 
 PREFIX = "sk-poly-"
@@ -105,7 +106,7 @@ class Directory:
             user=user,
             role=order.role,
             models=_within(actor, order.models),
-            budget=_money(order.budget),
+            budget=self._within(_money(order.budget), tenant, team=team, user=user),
             limits=_pace(order.limits),
             metadata=order.metadata,
             created_at=now,
@@ -128,10 +129,11 @@ class Directory:
         found, version = self._key(actor, key_id, "keys:write")
         if change.expires is not None and change.expires <= self._utc_now():
             raise InvalidRequest("`expires` lies in the past: revoke the key instead", field="expires")
+        whose = (found.tenant, found.team, found.user)
         changed = replace(
             found,
             models=found.models if change.models is None else _within(actor, change.models),
-            budget=found.budget if change.budget is None else _money(change.budget),
+            budget=found.budget if change.budget is None else self._within(_money(change.budget), *whose),
             limits=found.limits if change.limits is None else _pace(change.limits),
             metadata=found.metadata if change.metadata is None else change.metadata,
             expires_at=change.expires or found.expires_at,
@@ -180,6 +182,8 @@ class Directory:
             raise InvalidRequest("`weight` must be between 1 and 1000", field="weight")
         place = _place(kind, account.tenant, account.id)
         found = self._records.find(kind, place)
+        if kind != "tenant":
+            self._within(account.budget, account.tenant, team=account.team if kind == "user" else None)
         put = Put(
             kind=kind,
             id=place,
@@ -199,6 +203,48 @@ class Directory:
         if record is not None:
             gone = Remove(kind=kind, id=place, version=record.version)
             self._write(actor, f"{kind}s:remove", [gone], place, tenant, {})
+
+    def allow(
+        self,
+        actor: Caller,
+        kind: str,
+        tenant: str,
+        name: str,
+        *,
+        budget: Money | None = None,
+        limits: Pace | None = None,
+    ) -> dict[str, object]:
+        """Another budget or other limits, the rest as it is; an account that is not there yet is made. As shown."""
+        if kind == "key":
+            return shown(self.change_key(actor, name, KeyChange(budget=budget, limits=limits)))
+        account_kind = next((known for known in _READ if known == kind), None)
+        if account_kind is None:
+            raise InvalidRequest(
+                f"a {kind[:40]} has its budget and limits in the document; here those of a key, user, team or tenant"
+                " are set",
+                field="kind",
+            )
+        record = self._records.find(account_kind, _place(account_kind, tenant, name))
+        account = (
+            Account(id=name, tenant=name if kind == "tenant" else tenant) if record is None else read_account(record)
+        )
+        changed = replace(account, budget=budget or account.budget, limits=limits or account.limits)
+        return _builtins(self.put_account(actor, account_kind, changed))
+
+    def _within(self, budget: Money, tenant: str, team: str | None = None, user: str | None = None) -> Money:
+        """A part may not be allowed more than the whole it is in. Raises InvalidRequest."""
+        wholes: list[tuple[AccountKind, str | None]] = [("user", user), ("team", team), ("tenant", tenant)]
+        for kind, name in wholes:
+            record = None if name is None else self._records.find(kind, _place(kind, tenant, name))
+            found = None if record is None else beyond(budget, parent := read_account(record).budget)
+            if found is not None:
+                short, long = found
+                raise InvalidRequest(
+                    f"`budget.{short}` of {getattr(budget, short)} is more than {kind} `{name}` may spend itself"
+                    f" ({long} {getattr(parent, long)})",
+                    field=f"budget.{short}",
+                )
+        return budget
 
     def _key(self, actor: Caller, key_id: str, action: Action) -> tuple[KeyRecord, int]:
         record = self._records.find("key", key_id)

@@ -23,6 +23,7 @@ from polyroute.stores.journal.lines import Contents, OpenRequest, Settled, decod
 from polyroute.stores.queries import Queries
 from polyroute.stores.recovery import in_flight
 from polyroute.stores.rows import to_micros
+from polyroute.stores.usage import Usage, day_of
 from polyroute.stores.verify import Entry, Finding, FindingKind, check_entry
 from polyroute.types.money import ZERO_USD, from_nanos
 from polyroute.types.receipt import Receipt, Spent
@@ -144,6 +145,31 @@ class Books(ABC):
             )
             for (replica, tenant, team, user, key_id, model, deployment, provider), nanos in sums.items()
         ]
+
+    def usage(self, since: datetime = _EVER, until: datetime = _NEVER) -> list[Usage]:
+        """Per caller, model, provider and day, of requests that arrived in [since, until)."""
+        with self._one_state() as state:
+            return [
+                Usage(
+                    tenant=tenant,
+                    team=team,
+                    user=user,
+                    key=key_id,
+                    model=model,
+                    provider=provider,
+                    day=day_of(day),
+                    calls=calls,
+                    failed=failed,
+                    unpriced=unpriced,
+                    input_tokens=input_tokens,
+                    output_tokens=output_tokens,
+                    cost_usd=from_nanos(nanos),
+                )
+                for (
+                    tenant, team, user, key_id, model, provider, day, calls, failed, unpriced, input_tokens,
+                    output_tokens, nanos,
+                ) in state.rows("sum_usage", to_micros(since), to_micros(until))
+            ]  # fmt: skip
 
     def by_model(self, since: datetime = _EVER) -> list[Figures]:
         """Per model: its attempts, and what the requests it answered have saved."""

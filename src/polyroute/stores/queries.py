@@ -15,6 +15,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     is_settled: str
     list_recent: str
     sum_spent: str
+    sum_usage: str
     list_request_figures: str
     list_attempt_figures: str
     list_requests: str

@@ -39,6 +39,7 @@ from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.reviews import Reviews
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.store import Store
+from polyroute.stores.usage import Usage
 from polyroute.telemetry.log import log_request
 from polyroute.telemetry.metrics import Metrics
 from polyroute.telemetry.tiers import TierWatch
@@ -215,6 +216,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         accounts=foundation.accounts,
         ledger=foundation.ledger,
         figures=lambda: figures(foundation.store),
+        usage=lambda since, until: usage(foundation.store, since, until),
         metrics=foundation.metrics,
         new_request_id=_new_request_id,
         utc_now=_utc_now,
@@ -273,6 +275,11 @@ def _observer(document: Document, metrics: Metrics) -> Callable[[Receipt], None]
 def figures(store: Store) -> AllFigures:
     with store.open_books() as books:
         return AllFigures(models=books.by_model(), routes=books.by_route(), recent=books.recent(_RECENT))
+
+
+def usage(store: Store, since: datetime, until: datetime) -> list[Usage]:
+    with store.open_books() as books:
+        return books.usage(since, until)
 
 
 def _by_model(found: tuple[Deployment, ...]) -> dict[str, tuple[Deployment, ...]]:

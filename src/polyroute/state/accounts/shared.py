@@ -22,7 +22,7 @@ from polyroute.ports import Monotonic, Sent, SharedCounters
 from polyroute.state.accounts.accounts import Accounts, Admission, all_taken, exceeded, priced
 from polyroute.state.accounts.allowances import Allowances
 from polyroute.state.accounts.applied import Limits, Rate
-from polyroute.state.accounts.budgets import Cap, Hold, Period, Shortage, Tally
+from polyroute.state.accounts.budgets import Account, Cap, Hold, Period, Shortage, Tally
 from polyroute.state.accounts.limits import WINDOW_S, Standing, Windows
 from polyroute.state.accounts.link import Link
 from polyroute.state.accounts.purse import Mine, Purse, keep_s, tally_name, window_name
@@ -302,6 +302,9 @@ class SharedAccounts(Accounts):
             alone = mine.left_alone(cap.limit_nanos, self._replicas) if self._link.is_away else None
             left.append(cap.limit_nanos - mine.total if alone is None else alone)
         return from_nanos(max(min(left), 0))
+
+    def known(self, now: datetime) -> set[Account]:
+        return {tuple(mine.name.split(_MARK)[1:]) for mine in self._purse.current(now) if mine.period != "now"}
 
     def tallied(self, cap: Cap, now: datetime) -> tuple[int, int]:
         """As last heard; what other replicas hold counts as spent."""

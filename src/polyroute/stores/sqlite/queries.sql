@@ -33,6 +33,18 @@ FROM requests AS q JOIN attempts AS a ON a.request_id = q.id
 WHERE q.opened_us >= ? AND a.cost_nanos IS NOT NULL
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8;
 
+-- name: sum_usage
+SELECT q.tenant, q.team, q.user, q.key_id, a.model, a.provider, q.opened_us / 86400000000, count(*),
+    sum(CASE WHEN a.status = 'failed' OR a.status = 'unknown' THEN 1 ELSE 0 END),
+    sum(CASE WHEN a.cost_nanos IS NULL THEN 1 ELSE 0 END),
+    coalesce(sum(a.input_tokens + a.cached_input_tokens + a.cache_write_tokens + a.cache_write_1h_tokens
+                 + a.input_audio_tokens), 0),
+    coalesce(sum(a.output_tokens + a.reasoning_tokens + a.output_audio_tokens), 0),
+    coalesce(sum(a.cost_nanos), 0)
+FROM requests AS q JOIN attempts AS a ON a.request_id = q.id
+WHERE q.opened_us >= ? AND q.opened_us < ?
+GROUP BY 1, 2, 3, 4, 5, 6, 7;
+
 -- name: list_request_figures
 SELECT q.route, q.model, q.state, q.cost_nanos, q.cost_complete, q.saved_nanos, q.total_ms,
     (SELECT coalesce(sum(a.input_tokens + a.cached_input_tokens + a.cache_write_tokens + a.cache_write_1h_tokens
