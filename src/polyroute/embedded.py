@@ -102,7 +102,7 @@ class Gateway:
                 "variables": None if variables is None else dict(variables),
             }
         )
-        request, route = resolve(call, built.path.routes, built.services.ad_hoc)
+        request, route = resolve(call, built.path.routes_for(self._caller), built.services.ad_hoc)
         entry = replace(_entry(built, task), route=route)
         answer = await built.path.answer(request, self._caller, entry)
         return outcome(built.path.read(request, answer.reply), answer.receipt)

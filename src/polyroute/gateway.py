@@ -195,7 +195,9 @@ class RequestPath:
         draft.plan = plan
         draft.mark(now())
         route = checked(route, request, plan)
-        return Prepared(request=request, route=route, plan=plan, needs=needs, draft=draft, wording=wording, guard=shield)
+        return Prepared(
+            request=request, route=route, plan=plan, needs=needs, draft=draft, wording=wording, guard=shield
+        )
 
     async def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from polyroute.errors import ProviderError
+from polyroute.privacy.guard import Guard
+from polyroute.privacy.restoring import restored
 from polyroute.stages.assembly.chunks import chunks_of
 from polyroute.stages.execution.runner import Flow
 from polyroute.types.receipt import Receipt, RequestState
@@ -26,6 +28,24 @@ class Told:
 
     async def aclose(self) -> None:
         """Nothing is due any more."""
+
+
+class Restored:
+    """An answer with its personal data put back as it arrives."""
+
+    def __init__(self, answer: "Relayed", guard: Guard) -> None:
+        self._answer = answer
+        self._guard = guard
+
+    @property
+    def receipt(self) -> Receipt:
+        return self._answer.receipt
+
+    def chunks(self) -> AsyncGenerator[Chunk, None]:
+        return restored(self._answer.chunks(), self._guard)
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
 
 
 class Relayed:

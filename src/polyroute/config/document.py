@@ -760,16 +760,30 @@ class Telemetry(Settings, frozen=True):
     """What is told to those who watch."""
 
     otlp: Annotated[str | None, about("An OpenTelemetry collector's address (OTLP over HTTP).")] = None
+    headers: Annotated[dict[str, Secret], about("For the collector: a key, a tenant.")] = field(default_factory=dict)
+    encoding: Annotated[Literal["protobuf", "json"], about("What the collector is sent.")] = "protobuf"
+    service: Annotated[str, Meta(min_length=1), about("This gateway's name there (`service.name`).")] = "polyroute"
+    sampled: Annotated[
+        Share, about("Which share of requests is traced, where the caller's own `traceparent` does not say.")
+    ] = 1.0
     prometheus: Annotated[bool, about("Offer /metrics.")] = True
-    content: Annotated[bool, about("Tell prompts and answers too.")] = False
+    content: Annotated[
+        bool, about("Tell the collector prompts and answers too; personal data that is found in them is masked.")
+    ] = False
 
 
 class Alert(Settings, frozen=True):
     """Somebody is told when something happens."""
 
-    use: Annotated[Literal["webhook", "log"], about("How.")]
+    use: Annotated[
+        Literal["webhook", "slack", "log"], about("How: plain JSON, the form of Slack's incoming webhooks, or the log.")
+    ]
     url: Annotated[Secret | None, about("Where to.")] = None
+    secret: Annotated[Secret | None, about("With `webhook`: signs what is sent.")] = None
     on: Annotated[tuple[str, ...], about("What: `plan_exhausted`, `fallback_share > 0.4`, `budget > 0.9`, …")] = ()
+    routes: Annotated[tuple[str, ...], about("Of these routes only; else of all.")] = ()
+    window: Annotated[Duration, about("What figures are about: so long until now.")] = Duration(300.0)
+    at_least: Annotated[Count, about("A figure of fewer requests than these says nothing.")] = 10
 
 
 class Classifier(Later, frozen=True):

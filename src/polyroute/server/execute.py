@@ -11,7 +11,7 @@ from polyroute.types.encoding import to_json
 
 async def execute(exchange: Exchange, services: Services) -> None:
     call = parse_call(await exchange.json(services.max_body_bytes))
-    request, route = resolve(call, services.path.routes, services.ad_hoc)
+    request, route = resolve(call, services.path.routes_for(exchange.caller), services.ad_hoc)
     entry = replace(entry_of(exchange, "execute", {}), route=route, task=call.task)
     answer = await services.path.answer(request, exchange.caller, entry)
     told = asdict(outcome(services.path.read(request, answer.reply), answer.receipt))

@@ -21,6 +21,7 @@ from polyroute.stages.validation.gates import MatchesSchema
 from polyroute.stages.validation.judge import Check
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
+from polyroute.types.privacy import PiiRule
 from polyroute.types.quirks import EMULATES_SCHEMA
 from polyroute.types.request import Request
 from polyroute.types.routing import Plan, Thresholds
@@ -43,6 +44,7 @@ class Route(Struct, frozen=True, kw_only=True):
     constraints: Constraints = Constraints()
     thresholds: Thresholds = Thresholds()
     boundary: Boundary = Boundary()
+    privacy: tuple[PiiRule, ...] = ()  # what happens to requests that hold personal data
     baseline: Deployment | None = None  # what savings are measured against
     max_input_tokens: int | None = None
     on_too_long: Literal["refuse", "truncate", "reroute"] = "refuse"
@@ -81,6 +83,10 @@ class Routes:
             raise UnknownModel(f"the model `{model[:120]}` does not exist{self._hint(model)}")
         return found
 
+    def with_routes(self, routes: Mapping[str, Route]) -> "Routes":
+        """Other routes, the same models."""
+        return Routes(routes, self._models, self._default)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Routes first, then models, each in the document's order."""
@@ -92,6 +98,16 @@ class Routes:
     def _hint(self, model: str) -> str:
         near = get_close_matches(model[:120], self.names, n=3) if len(self.names) < 2000 else []
         return f"; did you mean {' or '.join(f'`{name}`' for name in near)}?" if near else ""
+
+
+class View(Struct, frozen=True, kw_only=True):
+    """What holds for one tenant, whatever it asks for."""
+
+    routes: Routes
+    policy: str  # content hash of the document, and of what is laid over it
+    boundary: Boundary = Boundary()
+    privacy: tuple[PiiRule, ...] = ()  # beside the route's
+    fault: str | None = None  # why nothing can be answered under it
 
 
 def admit(route: Route, request: Request, caller: Caller) -> None:

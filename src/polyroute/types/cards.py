@@ -6,6 +6,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from polyroute.types.money import ZERO_USD
+from polyroute.types.privacy import DataPolicy
 from polyroute.types.request import Operation
 
 
@@ -85,6 +86,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     card: ModelCard
     region: str | None = None
     private: bool = False
+    data_policy: DataPolicy = DataPolicy()  # what its provider promises
+    is_ours: bool = False  # answered by the gateway itself: nobody else is asked
     weight: float = 1.0
     quirks: frozenset[str] = frozenset()  # where it departs from its dialect: the words are in `types.quirks`
     max_tries: int = 2  # attempts at this deployment before the plan moves on

@@ -15,7 +15,6 @@ from polyroute.config.resolve import models_of
 from polyroute.errors import InvalidRequest, Problem, UnknownModel
 from polyroute.ports import Gate, Strategy
 from polyroute.stages.assembly.savings import dearest
-from polyroute.stages.matching.match import Boundary
 from polyroute.stages.route import ReviewPolicy, Route, Routes
 from polyroute.stages.selection import strategies
 from polyroute.stages.selection.constraints import Constraints
@@ -24,6 +23,7 @@ from polyroute.stages.validation.judge import Check, OnReject
 from polyroute.telemetry.tiers import TierTarget
 from polyroute.types.cards import Deployment
 from polyroute.types.routing import Thresholds
+from polyroute.wiring.privacy import boundary_of, rules_of
 from polyroute.wiring.prompts import contract_of, form_of
 
 LOGIC = "logic"  # the provider name of a route's plain-logic answers
@@ -66,6 +66,10 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         default = "auto" if "auto" in built else next(iter(built), None)
         return Routes(built, models, default)
 
+    def layered(self, base: Routes) -> Routes:
+        """The document's routes anew, over the models of `base`."""
+        return base.with_routes({name: self._route(name, route) for name, route in self.document.routes.items()})
+
     def ad_hoc(
         self, strategy: str, models: tuple[str, ...], gates: tuple[Mapping[str, object], ...], routes: Routes
     ) -> Route:
@@ -91,6 +95,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             deployments=tuple({deployment.id: deployment for deployment in found}.values()),
             checks=checks,
             baseline=dearest(tuple(found), self.today),
+            privacy=rules_of(self.document.privacy),
             members=tuple((model, route.name) for model, route in zip(models, named, strict=True)),
         )
 
@@ -101,6 +106,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             strategy=strategies.Fixed(models=(name,)),
             deployments=deployments,
             baseline=deployments[0],
+            privacy=rules_of(self.document.privacy),
         )
 
     def _route(self, name: str, route: settings.Route) -> Route:
@@ -123,7 +129,8 @@ class RouteBook(Struct, frozen=True, kw_only=True):
                 request_class=route.class_,
             ),
             thresholds=_thresholds(route.strategy),
-            boundary=Boundary(region=route.region, private=route.private),
+            boundary=boundary_of(route),
+            privacy=rules_of(self.document.privacy if route.privacy is None else route.privacy),
             baseline=self._baseline(route, strategy, deployments),
             max_input_tokens=route.max_input_tokens,
             on_too_long=route.on_too_long,

@@ -17,7 +17,7 @@ def deployment(card: ModelCard = TEXT_ONLY, **fields: object) -> Deployment:
 
 
 def reason(needs: Needs, *, card: ModelCard = TEXT_ONLY, boundary: Boundary = Boundary(), **fields: object) -> str:  # noqa: B008
-    matched = match((deployment(card, **fields),), needs, boundary, lambda _: ())
+    matched = match((deployment(card, **fields),), needs, (boundary,), lambda _: ())
     return matched.exclusions[0].reason if matched.exclusions else ""
 
 
@@ -55,7 +55,7 @@ def test_a_route_s_region_and_privacy_hold_for_every_deployment() -> None:
 
 def test_what_the_wire_cannot_express_is_a_reason() -> None:
     needs = Needs(input_tokens=1, output_tokens=None)
-    matched = match((deployment(),), needs, Boundary(), lambda _: ("n=3", "audio"))
+    matched = match((deployment(),), needs, (), lambda _: ("n=3", "audio"))
     assert matched.exclusions[0].reason == "n=3; audio"
 
 
