@@ -13,8 +13,10 @@ from msgspec.structs import replace
 from tests.journeys.rig import DOCUMENT, KEY, Rig, Told, gateway, request
 from tests.journeys.upstream import Answer, Upstream, chat, chat_events, failing, stream, whole
 
+from polyroute.errors import StoreError
 from polyroute.server.idempotency import Kept, fingerprint
 from polyroute.types.access import Caller
+from polyroute.types.receipt import Settlement
 
 CHAT = "/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "gpt", "messages": [{"role": "user", "content": "hello"}]}
@@ -70,6 +72,19 @@ async def test_a_failure_that_cost_nothing_frees_the_key(rig: Rig, provider: Ups
     assert (await post(rig, "k")).status == 502
     provider.script = lambda heard: chat("ok")
     assert (await post(rig, "k")).status == 200
+
+
+async def test_what_could_not_be_settled_is_not_paid_for_again(
+    rig: Rig, provider: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(settlement: Settlement) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(rig.built.foundation.ledger, "settle", full)
+    assert (await post(rig, "k")).status == 503
+    monkeypatch.undo()
+    assert (await post(rig, "k")).status == 409
+    assert len(provider.log) == 1
 
 
 async def test_a_failure_that_was_billed_is_told_and_not_paid_for_again(rig: Rig, provider: Upstream) -> None:

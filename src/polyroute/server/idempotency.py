@@ -135,7 +135,8 @@ def _ended(work: asyncio.Task[None]) -> None:
 
 async def _give_up(services: Services, place: _Place, fresh: Kept) -> None:
     receipt = await services.ledger.receipt(fresh.request_id)
-    if receipt is None or not receipt.cost_usd:
+    # One that is open still could not be settled: what it cost, nobody can say.
+    if receipt is None or (receipt.state != "open" and not receipt.cost_usd):
         await asyncio.to_thread(place.free)
     else:
         await asyncio.to_thread(place.replace, fresh, replace(fresh, failed=True))
