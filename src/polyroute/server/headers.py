@@ -11,6 +11,10 @@ from polyroute.types.receipt import Receipt
 Headers = list[tuple[bytes, bytes]]
 
 _MAX_REASON = 200
+_MEDIA_TYPES = frozenset({
+    "application/json", "application/octet-stream", "application/vnd.amazon.eventstream", "application/x-subrip",
+    "text/event-stream", "text/plain", "text/srt", "text/vtt",
+})  # fmt: skip
 
 
 def receipt_headers(receipt: Receipt, *, final: bool) -> Headers:
@@ -88,6 +92,13 @@ def standing_headers(standings: RateStandings, left_usd: Decimal | None) -> Head
                 (b"x-ratelimit-reset-" + name, b"%.3fs" % limit.reset_s),
             ]
     return headers
+
+
+def media_type(told: str) -> str:
+    """A provider's word on what its answer is, where it is one that an API gives; nothing that a browser would run."""
+    kind = told.partition(";")[0].strip().lower()
+    fits = kind in _MEDIA_TYPES or kind.startswith("audio/")
+    return told if fits and told.isascii() and told.isprintable() else "application/octet-stream"
 
 
 def encode(headers: Mapping[str, str]) -> Headers:

@@ -12,7 +12,7 @@ from polyroute.journey import Entry
 from polyroute.ports import Dialect
 from polyroute.server.errors import map_error
 from polyroute.server.exchange import JSON, Exchange
-from polyroute.server.headers import Headers, receipt_headers, report, standing_headers
+from polyroute.server.headers import Headers, media_type, receipt_headers, report, standing_headers
 from polyroute.server.keepalive import KeepAlive, mark_of
 from polyroute.server.services import Services
 from polyroute.types.receipt import Receipt
@@ -86,7 +86,7 @@ async def _answer(exchange: Exchange, services: Services, dialect: Dialect, requ
         body = dialect.render_response(_dated(services.path.read(request, reply), receipt), request)
     kind = JSON
     if reply.media_type != "application/json":
-        kind = (b"content-type", reply.media_type.encode("latin-1", "replace"))
+        kind = (b"content-type", media_type(reply.media_type).encode())
     await exchange.reply(200, body, answer_headers(exchange, services, receipt, final=True), kind)
 
 

@@ -12,7 +12,7 @@ from polyroute.dialects.multipart import fields_of, read_form
 from polyroute.dialects.openai_transcriptions import FORM
 from polyroute.server.endpoints import Endpoint
 from polyroute.server.exchange import Exchange
-from polyroute.server.headers import report
+from polyroute.server.headers import media_type, report
 from polyroute.server.models import ModelDoor, answer_body, answer_headers, entry_of
 from polyroute.server.services import Services
 from polyroute.types.response import Ended, Started
@@ -76,9 +76,9 @@ async def speak(exchange: Exchange, services: Services) -> None:
         async with aclosing(live.chunks()) as chunks:
             async for chunk in chunks:
                 if not exchange.started:
-                    media_type = chunk.media_type if isinstance(chunk, Started) else None
+                    told = chunk.media_type if isinstance(chunk, Started) else None
                     headers = answer_headers(exchange, services, live.receipt, final=False)
-                    await exchange.start_events(media_type or _OF_ANYTHING, headers)
+                    await exchange.start_events(media_type(told or _OF_ANYTHING), headers)
                 if isinstance(chunk, Ended):
                     await exchange.end_events(writer.end(chunk, report(live.receipt)))
                 elif data := writer.write(chunk):

@@ -6,16 +6,27 @@ from polyroute.types.content import Inline, Link
 
 
 @pytest.mark.parametrize(
-    "name", ["api_base", "base_url", "api_key", "extra_headers", "aws_secret_access_key", "organization"]
+    "name",
+    [
+        "api_base",
+        "apiBase",
+        "API-BASE",
+        "base_url",
+        "api_key",
+        "extra_headers",
+        "aws_secret_access_key",
+        "models",
+        "route",
+    ],
 )
 def test_a_field_that_steers_the_upstream_is_refused_by_name(name: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        refuse_forbidden([name])
+        refuse_forbidden({name: 1})
     assert (caught.value.field, caught.value.code) == (name, "forbidden_field")
 
 
 def test_other_unknown_fields_are_let_through() -> None:
-    refuse_forbidden(["speed", "inference_geo", "store"])
+    refuse_forbidden({"speed": "fast", "inference_geo": "us", "store": False, "a": {"b": ["https://example.com"]}})
 
 
 @pytest.mark.parametrize(

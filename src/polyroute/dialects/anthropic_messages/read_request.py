@@ -10,7 +10,7 @@ from typing import Literal
 
 from polyroute.dialects.anthropic_messages.read_content import NAME, read_cache_mark, read_parts
 from polyroute.dialects.fields import array, boolean, integer, mapping, missing, number, one_of, text, wrong
-from polyroute.dialects.forbidden import refuse_forbidden
+from polyroute.dialects.forbidden import media_at, refuse_forbidden, refuse_private
 from polyroute.types.content import Message, Part, Role, ToolResult
 from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice, Wire
 
@@ -115,6 +115,7 @@ def _read_tools(value: object, servers: object, extensions: dict[str, object]) -
         tool = mapping(item, at)
         kind = tool.get("type")
         if kind not in (None, "custom"):
+            refuse_private(tool, at)
             tools.append(ProviderTool(dialect=NAME, kind=text(kind, f"{at}.type"), raw=tool))
             continue
         schema, strict, description = tool.get("input_schema"), tool.get("strict"), tool.get("description")
@@ -130,7 +131,10 @@ def _read_tools(value: object, servers: object, extensions: dict[str, object]) -
         for name in tool.keys() - _TOOL:
             extensions[f"tools.{name}"] = tool[name]
     for index, item in enumerate(() if servers is None else array(servers, "mcp_servers")):
-        tools.append(ProviderTool(dialect=NAME, kind="mcp_server", raw=mapping(item, f"mcp_servers[{index}]")))
+        server = mapping(item, f"mcp_servers[{index}]")
+        if server.get("url") is not None:
+            media_at(text(server["url"], f"mcp_servers[{index}].url"), f"mcp_servers[{index}].url")
+        tools.append(ProviderTool(dialect=NAME, kind="mcp_server", raw=server))
     return tuple(tools)
 
 

@@ -18,7 +18,7 @@ from polyroute.dialects.bedrock_converse.read_content import (
     read_parts,
 )
 from polyroute.dialects.fields import array, boolean, integer, mapping, missing, number, one_of, text, wrong
-from polyroute.dialects.forbidden import refuse_forbidden
+from polyroute.dialects.forbidden import refuse_forbidden, refuse_private
 from polyroute.types.content import Message, Opaque, Part, Role, ToolResult
 from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice, Wire
 
@@ -42,6 +42,7 @@ def parse_request(body: dict[str, object], headers: Mapping[str, str]) -> Reques
     inference = _object(get("inferenceConfig"), "inferenceConfig")
     extensions.update({f"inferenceConfig.{name}": inference[name] for name in inference.keys() - _INFERENCE})
     more = _object(get("additionalModelRequestFields"), "additionalModelRequestFields")
+    refuse_forbidden(more)
     output_config = _object(get("outputConfig"), "outputConfig")
     tier = get("serviceTier")
     unmarked: list[str] = []
@@ -129,6 +130,7 @@ def _read_tools(
             else:
                 unmarked.append("cachePoint")
         elif tool:
+            refuse_private(tool, at)
             tools.append(ProviderTool(dialect=NAME, kind=next(iter(tool)), raw=tool))
         else:
             wrong(at, "a toolSpec, systemTool or cachePoint", tool, code="invalid_value")

@@ -13,7 +13,7 @@ from polyroute.dialects.fields import array, integer, mapping, missing, text, wr
 from polyroute.dialects.forbidden import refuse_forbidden
 from polyroute.dialects.gemini.calls import CallIds
 from polyroute.dialects.gemini.failures import classify_error, classify_event, error_object
-from polyroute.dialects.gemini.names import PATH_FIELDS, Block, camel, spelling
+from polyroute.dialects.gemini.names import PATH_FIELDS, Block, camel, camel_name, spelling
 from polyroute.dialects.gemini.read_content import read_parts
 from polyroute.dialects.gemini.tap import Tap
 from polyroute.dialects.gemini.usage import read_usage, write_usage
@@ -139,7 +139,7 @@ class _Input:
     """One input of a request, checked."""
 
     def __init__(self, given: Block, at: str) -> None:
-        refuse_forbidden(given)
+        refuse_forbidden({name: value for name, value in given.items() if camel_name(name) not in _INPUT})
         asked = camel(given)
         if (content := asked.get("content")) is None:
             missing(f"{at}content", "an object with `parts`")

@@ -10,7 +10,7 @@ from itertools import groupby
 from polyroute.dialects.fields import array, boolean, integer, mapping, missing, number, one_of, text, wrong
 from polyroute.dialects.forbidden import refuse_forbidden
 from polyroute.dialects.gemini.calls import CallIds
-from polyroute.dialects.gemini.names import NAME, Block, camel
+from polyroute.dialects.gemini.names import NAME, Block, camel, camel_name
 from polyroute.dialects.gemini.read_content import items, read_parts
 from polyroute.dialects.gemini.read_tools import read_choice, read_tools
 from polyroute.dialects.gemini.schemas import from_openapi
@@ -35,7 +35,7 @@ def parse_request(given: Block) -> Request:
     body = camel(given)
     extensions = {name: value for name, value in body.items() if name not in _CANONICAL and value is not None}
     if extensions:
-        refuse_forbidden(given)
+        refuse_forbidden({name: value for name, value in given.items() if camel_name(name) not in _CANONICAL})
     get = body.get
     if not get("model"):
         missing("model", "the name of a route or a model, in the path: models/NAME:generateContent")

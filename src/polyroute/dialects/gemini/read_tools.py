@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from polyroute.dialects.fields import array, mapping, missing, one_of, text
+from polyroute.dialects.forbidden import refuse_private
 from polyroute.dialects.gemini.names import NAME, Block, camel
 from polyroute.dialects.gemini.read_content import items
 from polyroute.dialects.gemini.schemas import from_openapi
@@ -37,6 +38,7 @@ def read_tools(value: object, at: str) -> tuple[Tool | ProviderTool, ...]:
             if given is None:
                 continue
             if name != "functionDeclarations":
+                refuse_private(given, f"{place}.{name}")
                 tools.append(ProviderTool(dialect=NAME, kind=name, raw={name: given}))
                 continue
             for number, function in enumerate(items(given, f"{place}.{name}")):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from polyroute.dialects.fields import array, boolean, integer, mapping, missing, number, one_of, text, wrong
-from polyroute.dialects.forbidden import refuse_forbidden
+from polyroute.dialects.forbidden import refuse_forbidden, refuse_private
 from polyroute.dialects.openai_chat.read_messages import NAME, read_messages
 from polyroute.types.content import CacheMark
 from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice, Wire
@@ -89,6 +89,11 @@ def _top_k(value: object, at: str) -> int | None:
 
 def _choices(value: object, at: str) -> int:
     return integer(value, at, 1, _MAX_CHOICES)
+
+
+def _logprobs(value: object, at: str) -> bool:
+    """A number of alternatives at Together and Fireworks, as in legacy completions."""
+    return integer(value, at, 0, 20) > 0 if type(value) is int else boolean(value, at)
 
 
 def _top_logprobs(value: object, at: str) -> int:
@@ -173,6 +178,7 @@ def _tools(value: object, at: str) -> tuple[Tool | ProviderTool, ...]:
 def _tool(raw: dict[str, object], at: str) -> Tool | ProviderTool:
     kind = "function" if raw.get("type") is None else text(raw["type"], f"{at}.type")  # Mistral's may be left out
     if kind != "function":
+        refuse_private(raw, at)
         return ProviderTool(dialect=NAME, kind=kind, raw=raw)
     if raw.get("function") is None:
         missing(f"{at}.function", "an object with `name`, `description` and `parameters`")
@@ -189,6 +195,7 @@ def _functions(value: object, at: str) -> tuple[Tool | ProviderTool, ...]:
 
 def _web_search(value: object, at: str) -> tuple[ProviderTool, ...]:
     """OpenAI's search models take the provider's tool as a field of its own."""
+    refuse_private(value, at)
     return (ProviderTool(dialect=NAME, kind=at, raw=mapping(value, at)),)
 
 
@@ -287,7 +294,7 @@ _FIELDS: dict[str, tuple[str, Callable[[object, str], object]]] = {
     "presence_penalty": ("presence_penalty", _penalty),
     "frequency_penalty": ("frequency_penalty", _penalty),
     "logit_bias": ("logit_bias", _logit_bias),
-    "logprobs": ("logprobs", boolean),
+    "logprobs": ("logprobs", _logprobs),
     "top_logprobs": ("top_logprobs", _top_logprobs),
     "n": ("n", _choices),
     "stream": ("stream", boolean),

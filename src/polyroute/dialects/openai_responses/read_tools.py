@@ -6,7 +6,7 @@ Source: OpenAI API reference, "Create a model response", `tools` and `tool_choic
 from typing import Any, cast
 
 from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, text, wrong
-from polyroute.dialects.forbidden import media_at
+from polyroute.dialects.forbidden import media_at, refuse_private
 from polyroute.dialects.openai_responses.names import NAME
 from polyroute.types.request import ProviderTool, Tool, ToolChoice
 
@@ -28,6 +28,7 @@ def _tool(raw: dict[str, object], at: str) -> Tool | ProviderTool:
     if kind != "function":
         if raw.get("server_url") is not None:  # of an MCP server, which the provider calls
             media_at(text(raw["server_url"], f"{at}.server_url"), f"{at}.server_url")
+        refuse_private(raw, at)
         return ProviderTool(dialect=NAME, kind=kind, raw=raw)
     name, description = raw.get("name"), raw.get("description")
     parameters, strict = raw.get("parameters"), raw.get("strict")
