@@ -351,6 +351,7 @@ class Accounts:
 
         `before`: what was counted when the ledger was asked; what was settled since then counts on top.
         """
+        self._days.note(now, self._monotonic())
         sums: dict[Account, Decimal] = {}
         for line in spent:
             caps = self.caps_of_line(line)

@@ -13,6 +13,10 @@ class Days:
     def __init__(self) -> None:
         self._at: tuple[datetime, float] | None = None
 
+    def note(self, now: datetime, monotonic_s: float) -> None:
+        """What was spent is known as of `now`."""
+        self._at = now, monotonic_s
+
     def was_set(self, now: datetime, monotonic_s: float) -> bool:
         """Asked again and again; True once where the day is another one and time alone does not account for it."""
         last, self._at = self._at, (now, monotonic_s)

@@ -23,3 +23,9 @@ def test_a_clock_that_was_set_is_told_from_a_day_that_came(wall_s: int, monotoni
     assert not days.was_set(EVE, 10.0)
     assert days.was_set(EVE + timedelta(seconds=wall_s), 10.0 + monotonic_s) is was_set
     assert not days.was_set(EVE + timedelta(seconds=wall_s), 10.0 + monotonic_s), "it is told once"
+
+
+def test_a_process_that_began_on_the_wrong_day_knows_the_day_it_began_on() -> None:
+    days = Days()
+    days.note(EVE, 10.0)
+    assert days.was_set(EVE + timedelta(days=1), 11.0)
