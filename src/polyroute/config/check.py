@@ -13,6 +13,7 @@ from msgspec.structs import asdict
 
 from polyroute.config import singles
 from polyroute.config.alerts import alert_problems
+from polyroute.config.boundaries import boundary_problems
 from polyroute.config.contract import acceptance_problems
 from polyroute.config.document import Document, Key, Model, PerToken, Placement, Provider, Route, names
 from polyroute.config.money import money_problems as budget_problems
@@ -106,13 +107,14 @@ class _Check:
             yield from singles.name_problems(f"pipelines.{name}", name, {})
         yield from prompt_problems(document)
         yield from output_problems(document)
+        yield from boundary_problems(document, {*self._known.providers, *document.providers})
         yield from self._keys(document.keys)
         for name, value in asdict(document.limits).items():
             if isinstance(value, Decimal):
                 yield from singles.money_problems(f"limits.{name}", value)
         yield from budget_problems(document)
         for at, alert in enumerate(document.alerts):
-            yield from alert_problems(f"alerts[{at}]", alert)
+            yield from alert_problems(f"alerts[{at}]", alert, self._known.routes | self._known.models)
         if document.telemetry.otlp is not None:
             yield from singles.address_problems("telemetry.otlp", document.telemetry.otlp)
         yield from unsupported(document)

@@ -21,6 +21,7 @@ from polyroute.types.routing import Precedence, RequestClass
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0.0)]
+Temperature = Annotated[float, Meta(ge=0.0, le=2.0)]
 Family = Literal["openai", "anthropic", "gemini", "bedrock", "simulated", "replay"]
 Millis = Annotated[float, Meta(ge=0.0)]
 Failure = Literal[
@@ -431,10 +432,30 @@ class Fastest(Settings, frozen=True, tag_field="use", tag="fastest"):
     models: Annotated[tuple[str, ...], Meta(min_length=1), about("To choose from.")]
 
 
+class EscalationBand(Settings, frozen=True):
+    """The share of a cascade's requests that its first model does not answer."""
+
+    min: Annotated[Share, about("Fewer: the gates may have gone blind.")] = 0.0
+    max: Annotated[Share, about("More: the cascade may cost more than it saves.")] = 1.0
+
+
 class Cascade(Settings, frozen=True, tag_field="use", tag="cascade"):
     """In the order given; a gate that rejects an answer escalates to the next."""
 
     models: Annotated[tuple[str, ...], Meta(min_length=1), about("Small to large.")]
+    gates: Annotated[
+        "dict[str, tuple[Gate, ...]]", about("By model: what its answers must pass, in place of the route's gates.")
+    ] = field(default_factory=dict)
+    pass_rate: Annotated[
+        dict[str, Share],
+        about("By model: the share of answers that pass. Else it is observed; a level that cannot pay is left out."),
+    ] = field(default_factory=dict)
+    race: Annotated[bool, about("Call all its models at once; the first good answer wins, and every call is paid.")] = (
+        False
+    )
+    escalation_band: Annotated[
+        EscalationBand | None, about("Which share of requests is expected to escalate; outside of it, an alarm.")
+    ] = None
 
 
 class Lookup(Settings, frozen=True):
@@ -522,6 +543,10 @@ class JsonSchemaGate(Settings, frozen=True, tag_field="use", tag="json_schema"):
 
     schema: Annotated[JsonObject, about("JSON Schema, 2020-12 unless it says otherwise.")]
     allow_fences: Annotated[bool, about("Take it out of a Markdown fence first.")] = True
+    formats: Annotated[bool, about("Assert `format` too; else it is a remark, as the standard has it.")] = False
+    resources: Annotated[
+        dict[str, JsonObject], about("By address: other schemas that this one refers to. None is ever fetched.")
+    ] = field(default_factory=dict)
     on_reject: OnReject = "escalate"
 
 
@@ -533,61 +558,123 @@ class LengthGate(Settings, frozen=True, tag_field="use", tag="length"):
     on_reject: OnReject = "escalate"
 
 
-class CodeGate(Later, frozen=True, tag_field="use", tag="code"):
+class RegexGate(Settings, frozen=True, tag_field="use", tag="regex"):
+    """Accepts a response in which one pattern is found, and another is not. RE2 syntax, linear time."""
+
+    matches: Annotated[str | None, about("Must be found.")] = None
+    excludes: Annotated[str | None, about("Must not be found.")] = None
+    on_reject: OnReject = "escalate"
+
+
+class LanguageGate(Settings, frozen=True, tag_field="use", tag="language"):
+    """Accepts a response in one of the languages, told by its script and frequent words; short texts pass."""
+
+    languages: Annotated[tuple[str, ...], Meta(min_length=1), about("Two letters each: en, de, …")]
+    on_reject: OnReject = "escalate"
+
+
+class CodeGate(Settings, frozen=True, tag_field="use", tag="code"):
     """Accepts a response whose code parses."""
 
+    language: Annotated[
+        str, about("`python`; `javascript` with the extra `gates`; others where their tree-sitter wheel is installed.")
+    ] = "python"
+    run_examples: Annotated[
+        bool,
+        about("Python: also run the question's own examples, in a sandbox. Without one the gateway does not start."),
+    ] = False
+    on_reject: OnReject = "escalate"
 
-class SqlGate(Later, frozen=True, tag_field="use", tag="sql"):
-    """Accepts a response whose SQL fits a schema."""
+
+class SqlGate(Settings, frozen=True, tag_field="use", tag="sql"):
+    """Accepts a response whose SQL its dialect takes, against the declared tables. Nothing is run."""
+
+    dialect: Annotated[str, about("`sqlite`; others by sqlglot's names (postgres, mysql, …), extra `gates`.")] = (
+        "sqlite"
+    )
+    schema: Annotated[str | None, about("CREATE TABLE statements; else only the syntax is checked.")] = None
+    tables: Annotated[tuple[str, ...] | None, about("The only tables that may be read.")] = None
+    writes: Annotated[bool, about("Statements may do more than read.")] = False
+    on_reject: OnReject = "escalate"
 
 
-class AgreementGate(Later, frozen=True, tag_field="use", tag="agreement"):
-    """Accepts a response that several samples agree on."""
+class AgreementGate(Settings, frozen=True, tag_field="use", tag="agreement"):
+    """Accepts a response that other answers to the same question agree with."""
 
-    samples: Annotated[Count, about("How many are drawn.")] = 3
+    samples: Annotated[
+        int, Meta(ge=2, le=16), about("Answers of the same model, the response among them. Not with `models`.")
+    ] = 3
+    models: Annotated[
+        tuple[str, ...], about("Other models, asked once each: two unlike models are worth three to four samples.")
+    ] = ()
+    by: Annotated[
+        Literal["exact", "normalised", "numeric", "json"],
+        about("Same text; same words; same last number; same JSON value."),
+    ] = "normalised"
+    field: Annotated[str | None, about("Compare only this member of a JSON answer.")] = None
+    at_least: Annotated[Count | None, about("How many must say the same, the response among them; else all.")] = None
+    temperature: Annotated[Temperature | None, about("Of further samples; else the request's own.")] = None
+    parallel: Annotated[bool, about("Ask them beside the first call: faster, and all of them are paid.")] = False
+    on_reject: OnReject = "escalate"
 
 
-class EntropyGate(Later, frozen=True, tag_field="use", tag="entropy"):
-    """Accepts a response the model was sure of."""
+class EntropyGate(Settings, frozen=True, tag_field="use", tag="entropy"):
+    """Accepts a response whose words the model was sure of, by its token probabilities."""
 
     max_bits: Annotated[Positive | None, about("Mean entropy per token, at most.")] = None
+    max_token_bits: Annotated[Positive | None, about("Entropy of the least sure token, at most.")] = None
+    min_mean_logprob: Annotated[float | None, about("Mean log probability (natural), at least: 0 or less.")] = None
+    min_logprob: Annotated[float | None, about("Of the least sure token, at least: 0 or less.")] = None
+    fallback: Annotated[
+        "Gate | Literal['accept', 'reject']", about("Where the provider gives no probabilities: a gate, or a word.")
+    ] = "reject"
+    on_reject: OnReject = "escalate"
 
 
-class JudgeGate(Later, frozen=True, tag_field="use", tag="judge"):
-    """Accepts a response that another model finds good."""
+class JudgeGate(Settings, frozen=True, tag_field="use", tag="judge"):
+    """Accepts a response that another model finds good, by a rubric."""
+
+    model: Annotated[str, about("The model that judges.")]
+    rubric: Annotated[str | None, about("What a good answer is; else: correct, complete, does what is asked.")] = None
+    min_score: Annotated[Share, about("Of 0 to 1.")] = 0.7
+    max_output_tokens: Annotated[Count, about("Of the judge's words.")] = 200
+    on_reject: OnReject = "escalate"
 
 
-class RegexGate(Later, frozen=True, tag_field="use", tag="regex"):
-    """Accepts a response that a pattern matches."""
-
-
-class LanguageGate(Later, frozen=True, tag_field="use", tag="language"):
-    """Accepts a response in the wanted language."""
-
-
-class AllGate(Later, frozen=True, tag_field="use", tag="all"):
+class AllGate(Settings, frozen=True, tag_field="use", tag="all"):
     """Accepts what every gate in it accepts."""
 
+    gates: Annotated["tuple[Gate, ...]", Meta(min_length=1), about("In order; the first that rejects decides.")]
+    on_reject: OnReject = "escalate"
 
-class AnyGate(Later, frozen=True, tag_field="use", tag="any"):
+
+class AnyGate(Settings, frozen=True, tag_field="use", tag="any"):
     """Accepts what one gate in it accepts."""
 
+    gates: Annotated["tuple[Gate, ...]", Meta(min_length=1), about("In order; the first that accepts decides.")]
+    on_reject: OnReject = "escalate"
 
-class WeightedGate(Later, frozen=True, tag_field="use", tag="weighted"):
-    """Accepts what its gates find good enough together."""
+
+class WeightedGate(Settings, frozen=True, tag_field="use", tag="weighted"):
+    """Accepts what its gates find good enough together: the mean of their scores, by weight."""
+
+    gates: Annotated["tuple[Gate, ...]", Meta(min_length=1), about("Each is asked.")]
+    weights: Annotated[tuple[float, ...], about("Of `gates`, in order; else all alike.")] = ()
+    min_score: Annotated[Share, about("Of 0 to 1.")] = 0.5
+    on_reject: OnReject = "escalate"
 
 
 Gate = (
     JsonGate
     | JsonSchemaGate
     | LengthGate
+    | RegexGate
+    | LanguageGate
     | CodeGate
     | SqlGate
     | AgreementGate
     | EntropyGate
     | JudgeGate
-    | RegexGate
-    | LanguageGate
     | AllGate
     | AnyGate
     | WeightedGate
@@ -658,6 +745,10 @@ class Route(Settings, frozen=True):
     ] = field(default_factory=dict)
     strategy: Annotated[Strategy | None, about("The rule that chooses the model.")] = None
     gates: Annotated[tuple[Gate, ...], about("What an answer must pass, in order.")] = ()
+    commit: Annotated[
+        Literal["validated", "first_token"],
+        about("Streams with gates: held until accepted, or passed on from the first token, and not judged."),
+    ] = "validated"
     latency_budget_ms: Annotated[Positive | None, about("Slower models come last.")] = None
     cost_ceiling_usd: Annotated[Decimal | None, about("The most one attempt may cost, held before it is sent.")] = None
     quality_floor: Annotated[Share | None, about("Models known to be worse are left out.")] = None
@@ -684,7 +775,7 @@ class Route(Settings, frozen=True):
     )
     baseline: Annotated[str | None, about("The model that savings are measured against.")] = None
     require_human_review: Annotated[bool, about("Answers are held until a person approves them.")] = False
-    review: Annotated[Review | None, about("With `require_human_review`: how long, and who is told.")] = None
+    review: Annotated[Review | None, about("Of held answers: how long, and who is told.")] = None
     prompt: Annotated[
         str | None,
         about("Put in front of every request: `support@3`, `support@live`, or `support` (live, else newest)."),

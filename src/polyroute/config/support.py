@@ -25,16 +25,12 @@ def _values(*values: object) -> frozenset[object]:
 
 
 _STRATEGIES = _values("fixed", "rules", "complexity", "task", "cheapest", "fastest", "cascade", "logic")
-_GATES = _values("json", "json_schema", "length")
 
 GAPS = (
     Gap("server.workers", "serves with one worker", _values(1)),
     Gap("store.vectors", "searches no vectors", _values("embedded")),
     Gap("routes.*.strategy.use", "cannot choose so", _STRATEGIES),
-    Gap("routes.*.gates.*.use", "cannot judge so", _GATES),
-    Gap("routes.*.gates.*.on_reject", "has nobody who reviews", _values("escalate", "retry", "block")),
     Gap("routes.*.cache", "caches no answers"),
-    Gap("telemetry.otlp", "sends nothing to a collector"),
     Gap("telemetry.content", "never tells prompts and answers", _values(False)),
     Gap("pipelines.*", "runs no pipelines"),
     Gap("batch", "runs no batches"),

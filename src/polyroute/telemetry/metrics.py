@@ -5,66 +5,29 @@ they are asked for. Label values come from the document, so their number is boun
 """
 
 import logging
-from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from polyroute.telemetry.figures import Buckets, Sums
 from polyroute.telemetry.tiers import Breach
 from polyroute.types.receipt import Attempt, Receipt
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _OVERHEAD = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 
+# A request that joined another under way met the exact tier.
+_CACHES = {
+    "miss": ("none", "miss"),
+    "exact": ("exact", "hit"),
+    "semantic": ("semantic", "hit"),
+    "coalesced": ("exact", "joined"),
+}
 _BREAKER_STATES = ("closed", "rising", "trying", "open")
 _LOG = logging.getLogger(__name__)
-
-Labels = tuple[str, ...]
-
-
-class _Sums:
-    """A counter or gauge: one figure per combination of labels."""
-
-    def __init__(self, name: str, about: str, labels: Labels, *, signed: bool = False) -> None:
-        self._kind = GaugeMetricFamily if signed else CounterMetricFamily
-        self._name, self._about, self._labels = name, about, labels
-        self.figures: defaultdict[Labels, float] = defaultdict(float)
-
-    def family(self) -> Metric:
-        family = self._kind(self._name, self._about, labels=self._labels)
-        for labels, figure in self.figures.items():
-            family.add_metric(labels, figure)
-        return family
-
-
-class _Buckets:
-    """A histogram: how many observations fell under each bound, and their sum."""
-
-    def __init__(self, name: str, about: str, labels: Labels, bounds: tuple[float, ...] = _SECONDS) -> None:
-        self._name, self._about, self._labels, self._bounds = name, about, labels, bounds
-        self._seen: dict[Labels, tuple[list[int], list[float]]] = {}
-
-    def observe(self, labels: Labels, seconds: float) -> None:
-        seen = self._seen.get(labels)
-        if seen is None:
-            seen = self._seen[labels] = ([0] * (len(self._bounds) + 1), [0.0])
-        seen[0][bisect_left(self._bounds, seconds)] += 1
-        seen[1][0] += seconds
-
-    def family(self) -> Metric:
-        family = HistogramMetricFamily(self._name, self._about, labels=self._labels)
-        names = [*map(str, self._bounds), "+Inf"]
-        for labels, (counts, total) in self._seen.items():
-            running, buckets = 0, []
-            for name, count in zip(names, counts, strict=True):
-                running += count
-                buckets.append((name, running))
-            family.add_metric(labels, buckets, total[0])
-        return family
 
 
 class Metrics(Collector):
@@ -73,20 +36,25 @@ class Metrics(Collector):
     def __init__(self) -> None:
         answerer = ("route", "model", "provider")
         model = ("model", "provider")
-        self._requests = _Sums("polyroute_requests", "Requests by how they ended", (*answerer, "state"))
-        self._attempts = _Sums("polyroute_attempts", "Calls to deployments", (*model, "status"))
-        self._fallbacks = _Sums("polyroute_fallbacks", "Answers not given by the primary", ("route", "reason"))
-        self._tokens = _Sums("polyroute_tokens", "Tokens by class", (*model, "class"))
-        self._cost = _Sums("polyroute_cost_usd", "Spent", answerer)
-        self._saved = _Sums("polyroute_saved_usd_total", "Saved against the baseline", ("route",), signed=True)
-        self._refused = _Sums("polyroute_refused", "Requests refused before a model answered", ("code",))
-        self._breaches = _Sums("polyroute_tier_breaches", "Answers beyond a tier's target", ("route", "tier", "kind"))
-        self._breakers = _Sums(
-            "polyroute_breaker_state", "0 closed, 1 rising, 2 trying, 3 open", ("deployment",), signed=True
+        self._requests = Sums("polyroute_requests", "Requests by how they ended", (*answerer, "state"))
+        self._attempts = Sums("polyroute_attempts", "Calls to deployments", (*model, "status"))
+        self._fallbacks = Sums("polyroute_fallbacks", "Answers not given by the primary", ("route", "reason"))
+        self._tokens = Sums("polyroute_tokens", "Tokens by class", (*model, "class"))
+        self._cost = Sums("polyroute_cost_usd", "Spent", answerer)
+        self._saved = Sums("polyroute_saved_usd_total", "Saved against the baseline", ("route",), is_gauge=True)
+        self._refused = Sums("polyroute_refused", "Requests refused before a model answered", ("code",))
+        self._breaches = Sums("polyroute_tier_breaches", "Answers beyond a tier's target", ("route", "tier", "kind"))
+        self._breakers = Sums(
+            "polyroute_breaker_state", "0 closed, 1 rising, 2 trying, 3 open", ("deployment",), is_gauge=True
         )
-        self._overhead = _Buckets("polyroute_overhead_seconds", "Time of the gateway itself", (), _OVERHEAD)
-        self._upstream = _Buckets("polyroute_upstream_seconds", "Time of one attempt", model)
-        self._first_token = _Buckets("polyroute_first_token_seconds", "To the first token", model)
+        self._overhead = Buckets("polyroute_overhead_seconds", "Time of the gateway itself", ("route",), _OVERHEAD)
+        self._upstream = Buckets("polyroute_upstream_seconds", "Time of one attempt", model)
+        self._first_token = Buckets("polyroute_first_token_seconds", "To the first token", model)
+        self._caches = Sums("polyroute_cache", "Requests by what a cache did", ("tier", "outcome"))
+        self._left = Sums("polyroute_budget_remaining_usd", "Left of a budget", ("budget",), is_gauge=True)
+        self._dropped = Sums("polyroute_telemetry_dropped", "What a collector did not take", ("kind",))
+        self._alerts = Sums("polyroute_alerts", "Notices to those who watch", ("condition", "event"))
+        self.budgets: Callable[[], Iterable[tuple[str, Decimal]]] = tuple  # what is left of each, by its name
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -101,7 +69,8 @@ class Metrics(Collector):
         self._cost.figures[answerer] += float(receipt.cost_usd)
         if receipt.saved_usd is not None:
             self._saved.figures[receipt.route,] += float(receipt.saved_usd)
-        self._overhead.observe((), receipt.overhead_ms / 1000)
+        self._caches.figures[_CACHES.get(receipt.cache, (receipt.cache, "hit"))] += 1
+        self._overhead.observe((receipt.route,), receipt.overhead_ms / 1000)
 
     def breached(self, breach: Breach) -> None:
         self._breaches.figures[breach.route, breach.tier, breach.kind] += 1
@@ -118,8 +87,19 @@ class Metrics(Collector):
     def render(self) -> bytes:
         return generate_latest(self._registry)
 
-    def collect(self) -> Iterator[Metric]:
-        metrics: Iterable[_Sums | _Buckets] = (
+    def dropped(self, kind: str, count: int) -> None:
+        """Spans or figures that were not told."""
+        self._dropped.figures[kind,] += count
+
+    def alerted(self, condition: str, event: str) -> None:
+        self._alerts.figures[condition, event] += 1
+
+    def figures(self) -> tuple[Sums | Buckets, ...]:
+        """All there are, as they stand now."""
+        self._left.figures.clear()
+        for budget, left_usd in self.budgets():
+            self._left.figures[budget,] = float(left_usd)
+        return (
             self._requests,
             self._attempts,
             self._fallbacks,
@@ -129,11 +109,17 @@ class Metrics(Collector):
             self._refused,
             self._breaches,
             self._breakers,
+            self._caches,
+            self._left,
+            self._dropped,
+            self._alerts,
             self._overhead,
             self._upstream,
             self._first_token,
         )
-        return (metric.family() for metric in metrics)
+
+    def collect(self) -> Iterator[Metric]:
+        return (figure.family() for figure in self.figures())
 
     def _attempt(self, attempt: Attempt) -> None:
         model = (attempt.model, attempt.provider)

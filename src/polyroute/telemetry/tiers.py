@@ -6,7 +6,7 @@ warning on the logger `polyroute.alerts`, once a minute at most for each target.
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from msgspec import Struct
@@ -36,10 +36,16 @@ class Breach(Struct, frozen=True, kw_only=True):
 
 
 class TierWatch:
-    def __init__(self, targets: Mapping[tuple[str, str], TierTarget], monotonic: Monotonic) -> None:
-        """`targets` by route and tier."""
+    def __init__(
+        self,
+        targets: Mapping[tuple[str, str], TierTarget],
+        monotonic: Monotonic,
+        alarm: Callable[["Breach", float], None] = lambda breach, share: None,
+    ) -> None:
+        """`targets` by route and tier. `alarm` is told what the log is told: which share of the last answers missed."""
         self._targets = targets
         self._monotonic = monotonic
+        self._alarm = alarm
         self._recent: dict[Breach, deque[bool]] = {}
         self._told_s: dict[Breach, float] = {}
 
@@ -64,6 +70,7 @@ class TierWatch:
         is_quiet = now_s - self._told_s.get(breach, float("-inf")) < _QUIET_S
         if count >= _ENOUGH and share >= _ALARM_SHARE and not is_quiet:
             self._told_s[breach] = now_s
+            self._alarm(breach, share)
             _log.warning(
                 "route `%s`, tier %s: %.0f%% of the last %d answers miss the target of %s",
                 breach.route,

@@ -35,27 +35,27 @@ from polyroute.state.health.health import Health
 from polyroute.state.ids import RANDOM_BITS, new_id
 from polyroute.state.keys import Digest
 from polyroute.state.latencies import Latencies
+from polyroute.state.overrides import Overrides
 from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.reviews import Reviews
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.store import Store
 from polyroute.stores.usage import Usage
-from polyroute.telemetry.log import log_request
 from polyroute.telemetry.metrics import Metrics
-from polyroute.telemetry.tiers import TierWatch
 from polyroute.types.cards import Deployment
-from polyroute.types.receipt import Receipt
 from polyroute.wiring import access, upkeep
 from polyroute.wiring.access import Gate, Managed
 from polyroute.wiring.dialects import DIALECTS
+from polyroute.wiring.overrides import Layers, layer_problems
 from polyroute.wiring.privacy import detector
 from polyroute.wiring.prompts import missing_prompts, registry
 from polyroute.wiring.provider_keys import Drawer, KeyedProviders, open_seal
 from polyroute.wiring.providers import Workshop, keyed_providers, logic_deployments
 from polyroute.wiring.reviewing import ReviewNotices, hold
-from polyroute.wiring.routes import RouteBook, gate_problems, tier_targets
+from polyroute.wiring.routes import RouteBook, gate_problems
 from polyroute.wiring.sign_on import open_sign_on
 from polyroute.wiring.stores import ClosableRecords, open_accounts, open_records, open_store
+from polyroute.wiring.watching import Watch
 
 _log = logging.getLogger(__name__)
 _RECENT = 20  # requests on the page
@@ -85,6 +85,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     latencies: Latencies
     health: Health
     metrics: Metrics
+    watch: Watch
     started_at_s: int
     records: ClosableRecords
     digest: Digest  # of stored keys
@@ -112,6 +113,8 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         await asyncio.to_thread(drawer.open)
         accounts = open_accounts(document, access.allowances(document, managed), store, ledger)
         metrics = Metrics()
+        watch = Watch(metrics, accounts, transport)
+        stack.push_async_callback(watch.aclose)
         foundation = Foundation(
             store=store,
             records=records,
@@ -123,8 +126,9 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             ledger=ledger,
             accounts=accounts,
             latencies=Latencies(),
-            health=Health(time.monotonic(), metrics.turned),
+            health=Health(time.monotonic(), watch.turned),
             metrics=metrics,
+            watch=watch,
             started_at_s=int(time.time()),
         )
         if isinstance(accounts, SharedAccounts):
@@ -134,6 +138,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         built = assemble(loaded, env, foundation)
         keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
         stack.push_async_callback(upkeep.end, keeper)
+        stack.push_async_callback(upkeep.end, asyncio.create_task(watch.run(), name="polyroute-watch"))
         yield built
 
 
@@ -161,8 +166,12 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         today=_utc_now().date(),
     )
     keyed = KeyedProviders(workshop, foundation.drawer)
+    routes = book.routes()
+    layers = Layers(snapshot, book, routes, foundation.records, _utc_now)
+    foundation.managed.limits = layers.limits
     parts = Parts(
-        routes=book.routes(),
+        routes=routes,
+        view_of=layers.view_of,
         prompts=registry(document, foundation.records, time.monotonic),
         classifier=workshop.classifier,
         dialects=DIALECTS,
@@ -182,7 +191,8 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         policy=snapshot.digest,
         detector=detector(document),
         hold=lambda review: hold(review, reviews, notices),
-        observe=_observer(document, foundation.metrics),
+        observe=foundation.watch.observe,
+        begin_trace=foundation.watch.begin_trace,
     )
     is_open = document.server.auth == "open"
     gate = Gate(
@@ -196,6 +206,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
 
     async def refresh() -> None:
         await gate.refresh()
+        await layers.refresh(lambda: _allow_tenants(document, foundation, layers))
         await keyed.refresh()
 
     services = Services(
@@ -212,6 +223,9 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         notes=foundation.records,
         records=foundation.records,
         prompts=parts.prompts,
+        overrides=Overrides(foundation.records, _utc_now),
+        lay=lambda tenant, layer: layer_problems(document, tenant, layer, foundation.records),
+        document=document,
         ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),
         accounts=foundation.accounts,
         ledger=foundation.ledger,
@@ -229,6 +243,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         strangers_see_figures=is_open,
         simulated=all(document.providers[d.provider].dialect in _PRETENDERS for d in found),
     )
+    foundation.watch.follow(document)
     return Built(snapshot=snapshot, services=services, deployments=found, foundation=foundation)
 
 
@@ -246,6 +261,12 @@ async def _allow(document: Document, foundation: Foundation) -> None:
     await upkeep.restore_budgets(foundation)
 
 
+async def _allow_tenants(document: Document, foundation: Foundation, layers: Layers) -> None:
+    """What overrides allow comes into force, and goes out of it."""
+    foundation.managed.limits = layers.limits
+    await _allow(document, foundation)
+
+
 def directory(records: Records, digest: Digest) -> Directory:
     return Directory(
         records,
@@ -258,18 +279,6 @@ def directory(records: Records, digest: Digest) -> Directory:
 
 def provider_keys(records: Records, seal: Seal | None) -> ProviderKeys:
     return ProviderKeys(records, seal, _utc_now)
-
-
-def _observer(document: Document, metrics: Metrics) -> Callable[[Receipt], None]:
-    tiers = TierWatch(tier_targets(document), time.monotonic)
-
-    def observe(receipt: Receipt) -> None:
-        metrics.answered(receipt)
-        log_request(receipt)
-        for breach in tiers.note(receipt):
-            metrics.breached(breach)
-
-    return observe
 
 
 def figures(store: Store) -> AllFigures:

@@ -53,7 +53,7 @@ async def test_what_was_answered_is_counted() -> None:
     assert of("polyroute_cost_usd_total", route="route", **second) == pytest.approx(float(spent))
     assert of("polyroute_saved_usd_total", route="route") == pytest.approx(0.0)
     assert of("polyroute_upstream_seconds_count", **second) == 2
-    assert of("polyroute_overhead_seconds_count") == 2
+    assert of("polyroute_overhead_seconds_count", route="route") == 2
 
 
 async def test_buckets_rise_to_the_count() -> None:

@@ -1,0 +1,42 @@
+"""The parts that spans and metrics share, in OTLP's JSON form. Source: opentelemetry-proto 1.x, `common.proto`, and the
+OTLP specification on JSON: 64-bit integers are strings, ids are hexadecimal.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from polyroute.types.money import format_usd
+
+Json = dict[str, Any]
+Value = str | bool | int | float | Decimal | tuple[str, ...]
+
+
+def attributes(values: Mapping[str, Value | None]) -> list[Json]:
+    """Without those that are None. Money is told as an exact number in text."""
+    return [{"key": key, "value": _any(value)} for key, value in values.items() if value is not None]
+
+
+def _any(value: Value) -> Json:
+    match value:
+        case str():
+            return {"stringValue": value}
+        case bool():
+            return {"boolValue": value}
+        case int():
+            return {"intValue": str(value)}
+        case float():
+            return {"doubleValue": value}
+        case Decimal():
+            return {"stringValue": format_usd(value)}
+        case tuple():
+            return {"arrayValue": {"values": [{"stringValue": item} for item in value]}}
+
+
+def resource(service: str, version: str, instance: str) -> Json:
+    named = {"service.name": service, "service.version": version, "service.instance.id": instance}
+    return {"attributes": attributes(named)}
+
+
+def scope(version: str) -> Json:
+    return {"name": "polyroute", "version": version}
