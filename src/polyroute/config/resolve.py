@@ -208,7 +208,7 @@ def _card(place: _Place, family: str | None, known: Cards) -> ModelCard:
         "tokens_per_s": _first(placement.tokens_per_s, model.tokens_per_s),
         "tags": None if model.tags is None else frozenset(model.tags),
         "operations": None if model.operations is None else frozenset(model.operations),
-        "prices": None if model.price is None else (_price(model.price),),
+        "prices": None if model.price is None else (price_of(model.price),),
     }
     if model.capabilities is not None:
         inputs = {MODALITIES[name] for name in model.capabilities if name in MODALITIES}
@@ -219,7 +219,8 @@ def _card(place: _Place, family: str | None, known: Cards) -> ModelCard:
     return replace(card, **changes, source=SOURCE) if changes else card
 
 
-def _price(price: str | PerToken) -> Price:
+def price_of(price: str | PerToken) -> Price:
+    """As written: `free`, or rates."""
     if isinstance(price, str):
         return Price(rates=FREE, source=SOURCE)
     if price.gpu_hour_usd is not None and price.tokens_per_hour is not None:

@@ -21,6 +21,7 @@ from polyroute.stores.figures import Figures, Observation, add_up
 from polyroute.stores.journal.files import is_live, journal_paths, read_journal
 from polyroute.stores.journal.lines import Contents, OpenRequest, Settled, decode_receipt
 from polyroute.stores.queries import Queries
+from polyroute.stores.reconcile import Billed
 from polyroute.stores.recovery import in_flight
 from polyroute.stores.rows import to_micros
 from polyroute.stores.usage import Usage, day_of
@@ -30,6 +31,7 @@ from polyroute.types.receipt import Receipt, Spent
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_BILLED = Billed.__struct_fields__
 _ERRORS = frozenset({"failed", "unknown", "recovered"})
 
 
@@ -170,6 +172,18 @@ class Books(ABC):
                     output_tokens, nanos,
                 ) in state.rows("sum_usage", to_micros(since), to_micros(until))
             ]  # fmt: skip
+
+    def billed(
+        self, since: datetime = _EVER, until: datetime = _NEVER, *, tenant: str | None = None
+    ) -> Generator[Billed, None, None]:
+        """Every call of requests that arrived in [since, until), in no order."""
+        with self._one_state() as state:
+            for day, whose, *names, has_usage, nanos in state.rows("list_billed", to_micros(since), to_micros(until)):
+                if tenant in (None, whose):
+                    cost_usd = None if nanos is None else from_nanos(nanos)
+                    yield Billed(
+                        **dict(zip(_BILLED, (day_of(day), whose, *names, bool(has_usage), cost_usd), strict=True))
+                    )
 
     def by_model(self, since: datetime = _EVER) -> list[Figures]:
         """Per model: its attempts, and what the requests it answered have saved."""

@@ -1,12 +1,13 @@
 """Settled requests as lines for other programs: JSON, one line per request, and a FOCUS-style cost table. Pure.
 
-FOCUS is the FinOps Open Cost and Usage Specification (https://focus.finops.org), here version 1.0's columns that
-a gateway can know, one line per attempt that was billed; columns of our own begin with `x_`.
+FOCUS is the FinOps Open Cost and Usage Specification (https://focus.finops.org), here those of version 1.0's columns
+that a gateway can know, one line per attempt that was billed; columns of our own begin with `x_`.
 """
 
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -73,11 +74,14 @@ def _attempt(attempt: AttemptRow) -> dict[str, object]:
     }
 
 
-_FOCUS_COLUMNS = (
-    "BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "BillingCurrency", "ChargeCategory",
-    "ChargeDescription", "ChargePeriodStart", "ChargePeriodEnd", "ConsumedQuantity", "ConsumedUnit", "ProviderName",
-    "PublisherName", "ResourceId", "ServiceCategory", "ServiceName", "SubAccountId", "SubAccountName", "x_Model",
-    "x_RequestId", "x_Route", "x_Tenant", "x_User", "x_IsUpperBound",
+FOCUS_COLUMNS = (
+    "BilledCost", "EffectiveCost", "ListCost", "ContractedCost", "BillingCurrency", "BillingAccountId",
+    "BillingAccountName", "BillingPeriodStart", "BillingPeriodEnd", "ChargeCategory", "ChargeClass",
+    "ChargeDescription", "ChargeFrequency", "ChargePeriodStart", "ChargePeriodEnd", "ConsumedQuantity", "ConsumedUnit",
+    "InvoiceIssuerName", "PricingCategory", "PricingQuantity", "PricingUnit", "ProviderName",
+    "PublisherName", "ResourceId", "ResourceName", "ResourceType", "ServiceCategory", "ServiceName", "SkuId",
+    "SubAccountId", "SubAccountName", "Tags", "x_Model", "x_RequestId", "x_Route", "x_Tenant", "x_User",
+    "x_IsUpperBound",
 )  # fmt: skip
 
 
@@ -85,7 +89,7 @@ def focus_lines(entries: Iterable[Entry]) -> Iterator[str]:
     """The table with its heading, in pieces. An attempt of unknown cost has no line: FOCUS has no null cost."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_FOCUS_COLUMNS)
+    writer.writerow(FOCUS_COLUMNS)
     for entry in entries:
         for attempt in entry.attempts:
             if attempt.cost_nanos is not None:
@@ -113,17 +117,26 @@ def _focus(request: RequestRow, attempt: AttemptRow, cost_nanos: int) -> tuple[o
             attempt.output_audio_tokens,
         )
     )
+    tenant, team, user = _inert(request.tenant), _inert(request.team), _inert(request.user)
+    month = from_micros(start_us).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    following = (month + timedelta(days=32)).replace(day=1)
+    tags = msgspec.json.encode({"team": request.team, "user": request.user, "route": request.route}).decode()
     return (
-        cost, cost, cost, cost, "USD", "Usage", f"{attempt.model} tokens",
-        _utc(start_us), _utc(end_us), tokens, "Tokens", attempt.provider, attempt.provider,
-        attempt.id, "AI and Machine Learning", attempt.model, _inert(request.team), _inert(request.team),
-        attempt.upstream_model, request.id, request.route,
-        _inert(request.tenant), _inert(request.user), str(attempt.status == "unknown").lower(),
+        cost, cost, cost, cost, "USD", tenant, tenant, _stamp(month), _stamp(following), "Usage", None,
+        f"{attempt.model} tokens", "Usage-Based", _utc(start_us), _utc(end_us), tokens, "Tokens",
+        attempt.provider, "Standard", tokens, "Tokens", attempt.provider, attempt.provider,
+        attempt.id, attempt.deployment, "Model", "AI and Machine Learning", attempt.model,
+        f"{attempt.provider}/{attempt.upstream_model}", team, team, tags,
+        attempt.upstream_model, request.id, request.route, tenant, user, str(attempt.status == "unknown").lower(),
     )  # fmt: skip
 
 
 def _utc(micros: int) -> str:
-    return from_micros(micros).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _stamp(from_micros(micros))
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _inert(name: str) -> str:

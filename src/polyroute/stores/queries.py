@@ -16,6 +16,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     list_recent: str
     sum_spent: str
     sum_usage: str
+    list_billed: str
     list_request_figures: str
     list_attempt_figures: str
     list_requests: str

@@ -45,6 +45,14 @@ FROM requests AS q JOIN attempts AS a ON a.request_id = q.id
 WHERE q.opened_us >= ? AND q.opened_us < ?
 GROUP BY 1, 2, 3, 4, 5, 6, 7;
 
+-- name: list_billed
+SELECT q.opened_us / 86400000000, q.tenant, q.team, a.provider, a.model, a.upstream_model, a.answered_model,
+    coalesce(a.input_tokens, 0), coalesce(a.cached_input_tokens, 0), coalesce(a.cache_write_tokens, 0),
+    coalesce(a.cache_write_1h_tokens, 0), coalesce(a.output_tokens, 0), coalesce(a.reasoning_tokens, 0),
+    coalesce(a.input_audio_tokens, 0), coalesce(a.output_audio_tokens, 0), a.input_tokens IS NOT NULL, a.cost_nanos
+FROM requests AS q JOIN attempts AS a ON a.request_id = q.id
+WHERE q.opened_us >= ? AND q.opened_us < ?;
+
 -- name: list_request_figures
 SELECT q.route, q.model, q.state, q.cost_nanos, q.cost_complete, q.saved_nanos, q.total_ms,
     (SELECT coalesce(sum(a.input_tokens + a.cached_input_tokens + a.cache_write_tokens + a.cache_write_1h_tokens
