@@ -9,7 +9,6 @@ import typer
 from polyroute.catalog.cards import Catalogue
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, print_json, say
 from polyroute.cli.store import open_records
-from polyroute.config.check import check_start
 from polyroute.config.contract import contract
 from polyroute.config.document import Document
 from polyroute.config.load import read
@@ -17,8 +16,8 @@ from polyroute.config.resolve import deployments
 from polyroute.config.snapshot import Snapshot
 from polyroute.errors import ConfigError, Problem, StoreError
 from polyroute.prompts.reference import parse_reference
+from polyroute.wiring.checking import standing_problems
 from polyroute.wiring.prompts import missing_prompts, unused_variants
-from polyroute.wiring.routes import gate_problems
 
 
 def check(
@@ -36,10 +35,8 @@ def check(
         standing = contract(document, found)
         problems = loaded.placed(
             (
-                *check_start(document, os.environ),
-                *gate_problems(document),
+                *standing_problems(loaded, os.environ),
                 *_missing_prompts(document, config),
-                *standing.problems,
             )
         )
         beside = standing.notes if verbose or as_json else ()

@@ -5,7 +5,7 @@ from polyroute.server.exchange import Exchange
 from polyroute.server.services import Services
 
 ADMIN = (
-    "pipelines", "config", "economics",
+    "pipelines", "economics",
 )  # fmt: skip
 PATHS: tuple[tuple[str, str], ...] = (
     ("POST", "/v1/images/edits"),

@@ -6,12 +6,16 @@ from datetime import datetime
 from msgspec import Struct
 
 from polyroute.calls import AdHoc
+from polyroute.config.document import Document
+from polyroute.config.layer import Laid
 from polyroute.gateway import RequestPath
 from polyroute.ports import Dialect, Ledger, Notes, Records
 from polyroute.prompts.registry import Registry
+from polyroute.server.desk import ConfigDesk
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.directory import Directory
 from polyroute.state.provider_keys import ProviderKeys
+from polyroute.state.overrides import Overrides
 from polyroute.state.reviews import Reviews
 from polyroute.stores.figures import Figures
 from polyroute.stores.usage import Usage
@@ -38,6 +42,9 @@ class Services(Struct, frozen=True, kw_only=True):
     reviews: Reviews  # likewise
     tell_reviewed: Callable[[Review], None]  # whoever the document names
     prompts: Registry
+    overrides: Overrides  # synchronous: call it from a thread
+    lay: Callable[[str, Mapping[str, object]], Laid]  # a tenant's layer over the document, checked; likewise
+    document: Document  # in force
     refresh: Callable[[], Awaitable[None]]  # puts in force what was managed just now
     # From lower-case headers; raises Unauthenticated. None: a token that is to be introduced first.
     authenticate: Callable[[Mapping[str, str]], Caller | None]
@@ -58,3 +65,4 @@ class Services(Struct, frozen=True, kw_only=True):
     strangers_read_metrics: bool
     strangers_see_figures: bool
     simulated: bool  # no model behind this gateway is a real one: screens say so
+    config: ConfigDesk | None = None  # None: nobody holds the document of a gateway inside another process

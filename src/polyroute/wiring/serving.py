@@ -10,7 +10,7 @@ from polyroute.server.app import App
 from polyroute.server.serve import OnReady, listen, serve
 from polyroute.server.table import build_table
 from polyroute.wiring.build import open_gateway
-from polyroute.wiring.reload import follow
+from polyroute.wiring.reload import Desk, follow
 
 
 async def serve_document(loaded: Loaded, env: Mapping[str, str], on_ready: OnReady | None = None) -> None:
@@ -22,7 +22,7 @@ async def serve_document(loaded: Loaded, env: Mapping[str, str], on_ready: OnRea
             asked = asyncio.Event()
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, asked.set)
-            follower = asyncio.create_task(follow(app, loaded, env, built, asked))
+            follower = asyncio.create_task(follow(Desk(app, loaded, env, built), app, asked))
             try:
                 await serve(app, sock, on_ready)
             finally:
