@@ -35,6 +35,7 @@ _MEDIA_KINDS = ("image", "video", "audio", "document", "file")  # whose parts ca
 _ROLES = (*get_args(Role), "function")
 _PLAIN_ROLES = ("user", "assistant", "system", "developer")
 _DETAILS = ("auto", "low", "high", "original")
+_AUDIO_STARTS = {"UklGR": "wav", "SUQz": "mp3", "//": "mp3", "T2dnUw": "ogg", "ZkxhQw": "flac"}  # RIFF, ID3, frames, …
 
 
 def read_messages(value: object, at: str) -> tuple[Message, ...]:
@@ -219,15 +220,25 @@ def _image_part(raw: dict[str, object], at: str) -> Image:
     return Image(media=media, detail=detail)
 
 
-def _audio_part(raw: dict[str, object], at: str) -> Audio:
+def _audio_part(raw: dict[str, object], at: str) -> Audio | Opaque:
     place = f"{at}.input_audio"
     if raw.get("input_audio") is None:
         missing(place, "an object with `data` and `format`")
+    if type(bare := raw["input_audio"]) is str:
+        return _bare_audio(bare, raw, place)
     audio = mapping(raw["input_audio"], place)
     for name in ("data", "format"):
         if not audio.get(name):
             missing(f"{place}.{name}", "a string")
     return Audio(data=text(audio["data"], f"{place}.data"), format=text(audio["format"], f"{place}.format"))
+
+
+def _bare_audio(value: str, raw: dict[str, object], at: str) -> Audio | Opaque:
+    """Mistral's: an address, or base64 alone; the format is told by how the bytes begin, where it can be."""
+    if ":" in value[:8]:
+        media_at(value, at)
+    form = next((form for start, form in _AUDIO_STARTS.items() if value.startswith(start)), None)
+    return Opaque(dialect=NAME, kind="input_audio", raw=raw) if form is None else Audio(data=value, format=form)
 
 
 def _file_part(raw: dict[str, object], at: str) -> Document:

@@ -11,6 +11,7 @@ from polyroute.dialects.openai_chat.errors import error_in
 from polyroute.dialects.openai_chat.read_messages import NAME, read_reasoning_details
 from polyroute.dialects.openai_chat.shape import (
     ANSWER,
+    WireAnswer,
     WireChoice,
     WireFunction,
     WireLogprob,
@@ -48,6 +49,8 @@ class _Skimmed(Struct):
 
 _SKIM = Decoder(_Skimmed)
 
+Citations = tuple[dict[str, object], ...]
+
 
 def skim_response(body: bytes) -> Reply:
     try:
@@ -78,10 +81,11 @@ def parse_response(body: bytes) -> Response:
         raise_failure(body, exc)
     if not answer.choices:
         raise_failure(body, "it has no choices")
+    sources = sources_in(answer)
     return Response(
         id="" if answer.id is None else str(answer.id),
         model=answer.model or "",
-        choices=tuple(_read_choice(choice, position) for position, choice in enumerate(answer.choices)),
+        choices=tuple(_read_choice(choice, position, sources) for position, choice in enumerate(answer.choices)),
         usage=read_usage(usage_in(answer)),
         created_s=created_in(answer),
         system_fingerprint=answer.system_fingerprint,
@@ -110,7 +114,7 @@ def raise_failed_choice(error: object) -> NoReturn:
     raise error_in({"error": error})
 
 
-def _read_choice(choice: WireChoice, position: int) -> Choice:
+def _read_choice(choice: WireChoice, position: int, sources: Citations) -> Choice:
     if choice.error is not None or choice.finish_reason in FAILED:
         raise_failed_choice(choice.error)
     if choice.message is None:
@@ -118,7 +122,7 @@ def _read_choice(choice: WireChoice, position: int) -> Choice:
     finish = choice.finish_reason
     if finish is None and choice.finish_details is not None:
         finish = str(choice.finish_details.get("type"))
-    parts = parts_of(choice.message)
+    parts = parts_of(choice.message, sources)
     stop = stop_of(finish, parts)
     sequence = choice.stop_reason if isinstance(choice.stop_reason, str) else None
     return Choice(
@@ -131,9 +135,10 @@ def _read_choice(choice: WireChoice, position: int) -> Choice:
     )
 
 
-def parts_of(message: WireMessage) -> tuple[Part, ...]:
+def parts_of(message: WireMessage, sources: Citations = ()) -> tuple[Part, ...]:
+    """`sources`: what the answer as a whole rests on, where its text does not say more."""
     parts: list[Part] = list(thinking_in(message))
-    citations = tuple(message.annotations or ())
+    citations = tuple(message.annotations or ()) or sources
     for part in _untagged(content_in(message)):
         if isinstance(part, Text) and citations:
             part, citations = Text(text=part.text, citations=citations), ()
@@ -146,7 +151,7 @@ def parts_of(message: WireMessage) -> tuple[Part, ...]:
     if message.audio is not None:
         parts.append(Opaque(dialect=NAME, kind="audio", raw=message.audio))
     for position, call in enumerate(message.tool_calls or ()):
-        call_id = call.id or f"call_{position}"
+        call_id = f"call_{position}" if call.id in (None, "") else str(call.id)
         if call.function is not None:
             parts.append(ToolCall(id=call_id, name=call.function.name or "", arguments=arguments_of(call.function)))
         elif call.custom is not None:
@@ -156,6 +161,17 @@ def parts_of(message: WireMessage) -> tuple[Part, ...]:
         function = message.function_call
         parts.append(ToolCall(id="call_0", name=function.name or "", arguments=arguments_of(function)))
     return tuple(parts)
+
+
+def sources_in(answer: WireAnswer) -> Citations:
+    """Addresses beside the answer, with their titles where they have them."""
+    found: list[dict[str, object]] = []
+    for item in answer.search_results or answer.citations or ():
+        source = {"url": item} if isinstance(item, str) else item
+        if isinstance(source, dict) and isinstance(source.get("url"), str):
+            cited = {"url": source["url"], "title": source.get("title")}
+            found.append({"type": "url_citation", "url_citation": cited})
+    return tuple(found)
 
 
 def thinking_in(message: WireMessage) -> list[Thinking]:
@@ -214,8 +230,9 @@ def arguments_of(function: WireFunction) -> str:
     return json_text(arguments) if isinstance(arguments, dict) else arguments or ""
 
 
-def read_logprobs(logprobs: WireLogprobs | None) -> tuple[TokenLogprob, ...] | None:
-    if logprobs is None or logprobs.content is None:
+def read_logprobs(logprobs: WireLogprobs | float | None) -> tuple[TokenLogprob, ...] | None:
+    """None also where a server gives numbers without the tokens they belong to."""
+    if not isinstance(logprobs, WireLogprobs) or logprobs.content is None:
         return None
     return tuple(map(_read_logprob, logprobs.content))
 

@@ -6,10 +6,12 @@
 from polyroute.dialects.openai_chat.events import DONE, answer_of, data_of
 from polyroute.dialects.openai_chat.read_messages import NAME
 from polyroute.dialects.openai_chat.read_response import (
+    Citations,
     arguments_of,
     content_in,
     images_in,
     read_logprobs,
+    sources_in,
     thinking_in,
 )
 from polyroute.dialects.openai_chat.shape import (
@@ -52,6 +54,7 @@ class ChunkReader:
         self._model = ""
         self._fingerprint: str | None = None
         self._usage = b""
+        self._sources: Citations = ()
 
     def feed(self, data: bytes) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -81,6 +84,7 @@ class ChunkReader:
             self._model = answer.model or self._model
             self._fingerprint = answer.system_fingerprint or self._fingerprint
             self._usage = bytes(usage_in(answer)) or self._usage
+            self._sources = sources_in(answer) or self._sources  # with every chunk at some, with the last at others
             for choice in answer.choices or ():
                 self._start(answer, chunks)
                 state = self._choices.setdefault(choice.index or 0, _Choice(choice.index or 0))
@@ -95,6 +99,9 @@ class ChunkReader:
         endings = [choice.ending() for _, choice in sorted(self._choices.items())]
         if not endings or None in endings:
             raise StreamInterrupted("the provider's stream stopped before the answer was finished")
+        if self._sources:
+            for choice in self._choices.values():
+                choice.cite(self._sources, chunks)
         chunks += [ending for ending in endings if ending is not None]
         chunks.append(Ended(usage=read_usage(self._usage), model=self._model, fingerprint=self._fingerprint))
         self._ended = True
@@ -112,6 +119,7 @@ class _Choice:
         self._calls: dict[int, tuple[int, str]] = {}  # by the provider's index: our part, the call's id
         self._call = -1  # the newest of them
         self._refuses = False
+        self._cites = False
         self._tags = Splitter()
         self._finish: str | None = None
         self._stop_sequence: str | None = None
@@ -127,6 +135,11 @@ class _Choice:
             self._finish = choice.finish_reason
             if isinstance(choice.stop_reason, str):
                 self._stop_sequence = choice.stop_reason
+
+    def cite(self, sources: Citations, chunks: list[Chunk]) -> None:
+        """What the answer as a whole rests on, where its text did not say more."""
+        if not self._cites:
+            self._annotate(sources, chunks)
 
     def ending(self) -> ChoiceEnded | None:
         if self._finish is None:
@@ -167,8 +180,8 @@ class _Choice:
             else:
                 chunks.append(ThinkingDelta(text=piece.text, part=self._number("thinking"), choice=self._index))
         if delta.annotations:
-            part = self._number("text") if self._text_part is None else self._text_part
-            self._add(Text(text="", citations=tuple(delta.annotations)), chunks, part)
+            self._cites = True
+            self._annotate(tuple(delta.annotations), chunks)
         if delta.refusal:
             self._refuses = True
             chunks.append(RefusalDelta(text=delta.refusal, part=self._number("refusal"), choice=self._index))
@@ -192,6 +205,10 @@ class _Choice:
                 chunks.append(TextDelta(text=text, part=part, choice=self._index, logprobs=logprobs))
                 logprobs = None
 
+    def _annotate(self, citations: Citations, chunks: list[Chunk]) -> None:
+        part = self._number("text") if self._text_part is None else self._text_part
+        self._add(Text(text="", citations=citations), chunks, part)
+
     def _add(self, part: Part, chunks: list[Chunk], number: int | None = None) -> None:
         if number is None:
             number, self._open = self._parts, ""
@@ -200,13 +217,14 @@ class _Choice:
 
     def _read_call(self, call: WireCall, chunks: list[Chunk]) -> None:
         """Parallel calls are numbered, or not at all (Mistral), or all 0 (Gemini's form): a new id is a new call."""
-        index = call.index if call.index is not None else self._call + 1 if call.id else self._call
+        given = "" if call.id is None else str(call.id)
+        index = call.index if call.index is not None else self._call + 1 if given else self._call
         known = self._calls.get(index)
-        if known is not None and call.id and call.id != known[1]:
+        if known is not None and given and given != known[1]:
             index, known = max(self._calls) + 1, None
         function = call.function
         if known is None:
-            call_id = call.id or f"call_{self._index}_{len(self._calls)}"
+            call_id = given or f"call_{self._index}_{len(self._calls)}"
             known = (self._parts, call_id)
             self._parts += 1
             self._open = ""

@@ -19,7 +19,7 @@ class WireFunction(Struct):
 
 
 class WireCall(Struct):
-    id: str | None = None
+    id: str | int | None = None  # a number at older Text Generation Inference
     index: _Index | None = None
     type: str | None = None
     function: WireFunction | None = None
@@ -61,7 +61,8 @@ class WireChoice(Struct):
     finish_reason: str | None = None
     finish_details: dict[str, Any] | None = None  # OpenAI's first vision models, in place of finish_reason
     stop_reason: str | int | None = None  # vLLM: which stop sequence, or the number of a stop token
-    logprobs: WireLogprobs | None = None
+    logprobs: WireLogprobs | float | None = None  # Together's: that of the chunk's one token
+    usage: Raw = Raw()  # Moonshot's place for it in a stream
     error: Any = None  # OpenRouter
 
 
@@ -73,6 +74,8 @@ class WireAnswer(Struct):
     choices: list[WireChoice] | None = None
     usage: Raw = Raw()
     x_groq: dict[str, Raw] | None = None  # Groq reports a stream's usage here too
+    citations: list[Any] | None = None  # addresses that the answer as a whole rests on: Perplexity, xAI
+    search_results: list[Any] | None = None  # the same with titles: Perplexity
     system_fingerprint: str | None = None
     service_tier: str | None = None
     error: Any = None
@@ -92,7 +95,9 @@ def usage_in(answer: WireAnswer) -> Raw | bytes:
     """The answer's usage object as it came; empty where it has none."""
     if answer.usage and answer.usage != b"null":
         return answer.usage
-    return answer.x_groq.get("usage", b"") if answer.x_groq else b""
+    if answer.x_groq:
+        return answer.x_groq.get("usage", b"")
+    return next((choice.usage for choice in answer.choices or () if choice.usage and choice.usage != b"null"), b"")
 
 
 def says_something(message: WireMessage) -> bool:

@@ -11,6 +11,8 @@ FAILED = frozenset({"error", "insufficient_system_resource", "abort"})
 
 _READ = {
     "stop": StopReason.END,
+    "complete": StopReason.END,  # Cohere's words, in capitals
+    "tool_call": StopReason.TOOL_CALLS,
     "eos": StopReason.END,
     "eos_token": StopReason.END,
     "end_turn": StopReason.END,
@@ -37,7 +39,7 @@ _WRITTEN = {
 
 def read_stop(finish: str | None, *, calls_tools: bool = False, refuses: bool = False) -> StopReason:
     """Where the content says more than the word does, the content wins: many servers end a tool call with "stop"."""
-    stop = StopReason.UNKNOWN if finish is None else _READ.get(finish, StopReason.UNKNOWN)
+    stop = StopReason.UNKNOWN if finish is None else _READ.get(finish.lower(), StopReason.UNKNOWN)
     if stop in (StopReason.END, StopReason.UNKNOWN):
         if calls_tools:
             return StopReason.TOOL_CALLS

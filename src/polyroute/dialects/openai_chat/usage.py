@@ -77,6 +77,8 @@ def _disjoint(wire: _WireUsage) -> Usage | None:
         elif reasoning == 0 and beyond <= _ABSURD:  # Gemini's OpenAI form counts thoughts in the total only
             reasoning = beyond
             completion += beyond
+    if (wire.reasoning_tokens or 0) > completion:  # Perplexity's research models count it beside completion_tokens
+        completion += reasoning
     # Parts that exceed their whole are cut to it: the whole is what the provider bills.
     cached = min(cached, prompt)
     written = min(written, prompt - cached)

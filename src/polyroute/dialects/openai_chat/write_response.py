@@ -98,9 +98,15 @@ def write_reasoning_details(thought: Thinking, index: int) -> list[dict[str, obj
 
 
 def write_citation(citation: dict[str, object], start: int, end: int) -> dict[str, object]:
-    """As OpenAI's `url_citation` where it names an address; any other kind as its provider gave it."""
+    """As OpenAI's `url_citation` where it names an address; any other kind as its provider gave it.
+
+    `start` and `end` bound the text it stands on: the characters it means, where it does not say them itself.
+    """
     if "url" not in citation:
         return citation
+    said_start, said_end = citation.get("start_index"), citation.get("end_index")  # of the Responses API
+    if isinstance(said_start, int) and isinstance(said_end, int):
+        start, end = start + said_start, start + said_end
     cited = {"url": citation["url"], "title": citation.get("title"), "start_index": start, "end_index": end}
     return {"type": "url_citation", "url_citation": cited}
 

@@ -60,6 +60,7 @@ class EventWriter:
             case TextDelta():
                 delta: dict[str, Any] = {"content": chunk.text}
                 choice = self._choice(chunk.choice)
+                choice.starts.setdefault(chunk.part, choice.length)
                 choice.length += len(chunk.text)
                 logprobs = None
                 if chunk.logprobs is not None:
@@ -152,7 +153,8 @@ class EventWriter:
         match part:
             case Text():
                 state = self._choice(choice)
-                start, state.length = state.length, state.length + len(part.text)
+                start = state.starts.setdefault(number, state.length)
+                state.length += len(part.text)
                 delta: dict[str, Any] = {"content": part.text} if part.text else {}
                 if part.citations:
                     delta["annotations"] = [write_citation(item, start, state.length) for item in part.citations]
@@ -181,6 +183,7 @@ class _Choice:
         self.begun = False
         self.refuses = False
         self.length = 0  # characters of text so far
+        self.starts: dict[int, int] = {}  # how many there were before each part
         self.calls: dict[int, int] = {}  # our part numbers to positions among the tool calls
         self.empty_calls: set[int] = set()  # parts without arguments yet: callers parse them, and "" is not JSON
 

@@ -255,3 +255,29 @@ def test_a_wrong_part_is_refused_by_its_place(part: dict[str, Any], field: str) 
     with pytest.raises(InvalidRequest) as caught:
         read_messages([{"role": "user", "content": [part]}], "messages")
     assert caught.value.field == f"messages[0].content[0].{field}"
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        pytest.param("UklGRgA=", Audio(data="UklGRgA=", format="wav"), id="a format is told by its first bytes"),
+        pytest.param(
+            "https://a.example/a.mp3",
+            Opaque(
+                dialect="openai_chat",
+                kind="input_audio",
+                raw={"type": "input_audio", "input_audio": "https://a.example/a.mp3"},
+            ),
+            id="an address is Mistral's alone",
+        ),
+    ],
+)
+def test_audio_may_be_bare(data: str, part: Part) -> None:  # Mistral
+    said = {"role": "user", "content": [{"type": "input_audio", "input_audio": data}]}
+    assert read_messages([said], "messages")[0].parts == (part,)
+
+
+def test_bare_audio_at_a_private_address_is_refused() -> None:
+    said = {"role": "user", "content": [{"type": "input_audio", "input_audio": "http://127.0.0.1/a.mp3"}]}
+    with pytest.raises(InvalidRequest, match="public internet"):
+        read_messages([said], "messages")

@@ -189,3 +189,34 @@ def test_any_bytes_are_an_answer_or_a_provider_error(garbage: bytes, cut: int) -
         for read in (DIALECT.skim_response, DIALECT.parse_response):
             with contextlib.suppress(ProviderError):
                 assert read(raw) is not None
+
+
+@pytest.mark.parametrize(
+    ("beside", "titles"),
+    [
+        pytest.param({"citations": ["https://a.example/1"]}, [None], id="addresses (xAI)"),
+        pytest.param(
+            {"citations": ["https://a.example/1"], "search_results": [{"title": "A", "url": "https://a.example/1"}]},
+            ["A"],
+            id="with their titles (Perplexity)",
+        ),
+    ],
+)
+def test_sources_beside_the_answer_are_its_citations(beside: dict[str, Any], titles: list[str | None]) -> None:
+    body = {**orjson.loads(answer({"content": "It is."})), **beside}
+    (text,) = OpenAIChat().parse_response(orjson.dumps(body)).choices[0].parts
+    assert isinstance(text, Text)
+    assert [cited["url_citation"] for cited in text.citations] == [
+        {"url": "https://a.example/1", "title": title} for title in titles
+    ]
+
+
+def test_numbers_where_log_probabilities_stand_are_passed_over() -> None:  # Together
+    choice = OpenAIChat().parse_response(answer({"content": "a"}, logprobs=-0.25)).choices[0]
+    assert (choice.text, choice.logprobs) == ("a", None)
+
+
+def test_a_calls_id_may_be_a_number() -> None:  # older Text Generation Inference
+    call = {"id": 0, "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+    (part,) = OpenAIChat().parse_response(answer({"tool_calls": [call]})).choices[0].parts
+    assert part == ToolCall(id="0", name="f", arguments='{"a":1}')

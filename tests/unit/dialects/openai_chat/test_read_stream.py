@@ -210,3 +210,24 @@ def test_any_bytes_are_chunks_or_a_provider_error(garbage: bytes, cut: int, size
     with contextlib.suppress(ProviderError):
         chunks = [chunk for start in range(0, len(raw), size) for chunk in reader.feed(raw[start : start + size])]
         assert isinstance([*chunks, *reader.close()][-1], Ended)
+
+
+def test_sources_beside_the_chunks_are_cited_once_at_the_end() -> None:
+    beside = {"citations": ["https://a.example/1"]}
+    chunks = [orjson.loads(event({"content": text})[6:]) | beside for text in ("a", "b")]
+    sent = b"".join(b"data: %b\n\n" % orjson.dumps(chunk) for chunk in chunks)
+    reader = ChunkReader()
+    read = [*reader.feed(sent + event({}, "stop")), *reader.close()]
+    cited = [chunk.content for chunk in read if isinstance(chunk, PartAdded)]
+    source = {"url": "https://a.example/1", "title": None}
+    assert cited == [Text(text="", citations=({"type": "url_citation", "url_citation": source},))]
+    assert isinstance(read[-2], ChoiceEnded)
+
+
+def test_usage_may_stand_in_the_choice() -> None:  # Moonshot
+    last = orjson.loads(event({}, "stop")[6:])
+    last["choices"][0]["usage"] = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
+    reader = ChunkReader()
+    ended = [*reader.feed(event({"content": "a"}) + b"data: %b\n\n" % orjson.dumps(last)), *reader.close()][-1]
+    assert isinstance(ended, Ended)
+    assert ended.usage == Usage(input_tokens=9, output_tokens=5)

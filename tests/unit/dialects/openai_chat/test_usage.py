@@ -69,6 +69,11 @@ def reported(prompt: int, completion: int, **more: Any) -> dict[str, Any]:
             id="Gemini's thoughts are in the total only",
         ),
         pytest.param(
+            reported(33, 7163, reasoning_tokens=95305, citation_tokens=20016),
+            Usage(input_tokens=33, output_tokens=7163, reasoning_tokens=95305),
+            id="so is that of Perplexity's research models",
+        ),
+        pytest.param(
             {"prompt_tokens": 10, "total_tokens": 14}, Usage(input_tokens=10, output_tokens=4), id="only a total"
         ),
         pytest.param(

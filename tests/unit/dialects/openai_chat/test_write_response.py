@@ -115,3 +115,10 @@ def test_callers_of_2023_get_function_call() -> None:
     assert choice["message"]["function_call"] == {"name": "f", "arguments": '{"a":1}'}
     assert "tool_calls" not in choice["message"]
     assert choice["finish_reason"] == "function_call"
+
+
+def test_a_citation_that_says_its_place_keeps_it_after_other_text() -> None:
+    cited = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 1, "end_index": 3}
+    message = written(Text(text="Before. "), Text(text="It is.", citations=(cited,)))["choices"][0]["message"]
+    place = message["annotations"][0]["url_citation"]
+    assert message["content"][place["start_index"] : place["end_index"]] == "t "
