@@ -21,7 +21,7 @@ _ADDRESS = re.compile(
 
 
 def scrub(message: str) -> str:
-    """`message` without keys, addresses, line breaks and other control characters, at most 500 characters; empty where it is a page."""
+    """`message` without keys, addresses and control characters, at most 500 characters; empty where it is a page."""
     if message.lstrip()[:1] == "<":
         return ""
     shown = message[:_SEARCHED]

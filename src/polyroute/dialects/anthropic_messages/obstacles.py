@@ -6,7 +6,8 @@ Hints that only tune an answer are no obstacles: `write_request` leaves them out
 from collections.abc import Iterator
 
 from polyroute.dialects.anthropic_messages.read_content import NAME
-from polyroute.dialects.anthropic_messages.write_content import IMAGE_TYPES, document_text
+from polyroute.dialects.anthropic_messages.write_content import IMAGE_TYPES
+from polyroute.dialects.plain_text import read_text
 from polyroute.types.content import Audio, Document, FileRef, Image, Inline, Opaque, Part, Text, ToolResult
 from polyroute.types.request import ProviderTool, Request
 
@@ -60,7 +61,7 @@ def _part_obstacles(part: Part, *, is_stored_elsewhere: bool) -> Iterator[str]:
         case Image(media=Inline(media_type=media_type)) if media_type not in IMAGE_TYPES and media_type != "image/jpg":
             yield f"{media_type} image: {NAME} takes " + ", ".join(sorted(IMAGE_TYPES))
         case Document(media=Inline() as media) if media.media_type != "application/pdf":
-            if document_text(media) is None:
+            if read_text(media) is None:
                 yield f"{media.media_type} document: {NAME} takes application/pdf and text"
         case _:
             pass

@@ -4,12 +4,12 @@ A block whose type has no canonical form is kept whole as `Opaque`. Raises Inval
 Source: platform.claude.com, API reference "Create a Message", content blocks.
 """
 
-from base64 import b64encode
 from collections.abc import Callable
 
 from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, text, wrong
 from polyroute.dialects.forbidden import media_at
 from polyroute.dialects.json_text import json_text
+from polyroute.dialects.plain_text import write_text
 from polyroute.types.content import (
     CacheMark,
     Document,
@@ -85,13 +85,11 @@ def _document(block: Block, at: str) -> Part:
     media = _media(block, at)
     if media is None:
         return Opaque(dialect=NAME, kind="document", raw=block)
-    citations = block.get("citations")
     return Document(
         media=media,
         title=_optional_text(block, "title", at),
         context=_optional_text(block, "context", at),
-        wants_citations=citations is not None
-        and boolean(mapping(citations, f"{at}.citations").get("enabled", False), f"{at}.citations.enabled"),
+        wants_citations=_wants_citations(block, at),
         cache=read_cache_mark(block, at),
     )
 
@@ -111,10 +109,41 @@ def _media(block: Block, at: str) -> Media | None:
             return FileRef(file_id=text(source.get("file_id"), f"{at}.source.file_id"))
         case "text":
             plain = text(source.get("data"), f"{at}.source.data")
-            return Inline(media_type="text/plain", data=b64encode(plain.encode()).decode())
+            return write_text(plain)
+        case "content":
+            said = _texts_only(source.get("content"), f"{at}.source.content")
+            return None if said is None else write_text(said)
         case other:
             text(other, f"{at}.source.type")
             return None
+
+
+def _search_result(block: Block, at: str) -> Part:
+    """What a search of the caller's found: a document that says where it is from."""
+    said = _texts_only(block.get("content"), f"{at}.content")
+    if said is None:
+        return Opaque(dialect=NAME, kind="search_result", raw=block)
+    return Document(
+        media=write_text(said),
+        title=_optional_text(block, "title", at),
+        context=_optional_text(block, "source", at),
+        wants_citations=_wants_citations(block, at),
+        cache=read_cache_mark(block, at),
+    )
+
+
+def _texts_only(content: object, at: str) -> str | None:
+    """The words of blocks that are all text, a line for each; None where another kind is among them."""
+    parts = read_parts(content, at)
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    return "\n".join(texts) if len(texts) == len(parts) else None
+
+
+def _wants_citations(block: Block, at: str) -> bool:
+    citations = block.get("citations")
+    if citations is None:
+        return False
+    return boolean(mapping(citations, f"{at}.citations").get("enabled", False), f"{at}.citations.enabled")
 
 
 def _thinking(block: Block, at: str) -> Thinking:
@@ -169,6 +198,7 @@ _READERS: dict[str, Callable[[Block, str], Part]] = {
     "text": _text,
     "image": _image,
     "document": _document,
+    "search_result": _search_result,
     "thinking": _thinking,
     "redacted_thinking": _redacted_thinking,
     "tool_use": _tool_use,

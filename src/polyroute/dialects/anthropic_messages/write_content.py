@@ -1,12 +1,11 @@
 """Parts to content blocks, in requests and in answers alike."""
 
-from base64 import b64decode
-from binascii import Error as NotBase64
 from hashlib import sha256
 
 import orjson
 
 from polyroute.dialects.anthropic_messages.read_content import INVALID_JSON, NAME, Block
+from polyroute.dialects.plain_text import read_text
 from polyroute.types.content import (
     CacheMark,
     Document,
@@ -29,7 +28,23 @@ _CALL_ID_EXTRAS = str.maketrans("", "", "_-")
 
 
 def write_parts(parts: tuple[Part, ...]) -> list[Block]:
-    return [block for part in parts if (block := write_part(part)) is not None]
+    blocks: list[Block] = []
+    for part in parts:
+        if isinstance(part, Text) and part.citations and not part.text:
+            _cite(blocks, part)
+        elif (block := write_part(part)) is not None:
+            blocks.append(block)
+    return blocks
+
+
+def _cite(blocks: list[Block], part: Text) -> None:
+    """Citations that came after their text, which is the last of `blocks`; an empty block of their own is refused."""
+    for block in reversed(blocks):
+        if block["type"] == "text":
+            cited = block.setdefault("citations", [])
+            assert isinstance(cited, list)
+            cited += map(write_citation, part.citations)
+            return
 
 
 def write_part(part: Part) -> Block | None:
@@ -92,10 +107,15 @@ def call_id(given: str) -> str:
 
 
 def write_citation(citation: dict[str, object]) -> dict[str, object]:
-    """Anthropic's own as they are; an address cited by OpenAI as a search result, without the mark of Anthropic's."""
+    """Anthropic's own as they are; an address cited by another as a search result, without the mark of Anthropic's."""
     cited = citation.get("url_citation")
     if not isinstance(cited, dict):
-        return citation
+        if citation.get("type") == "url_citation":
+            cited = citation
+        elif citation.get("type") == "web_search_result_location":
+            return {"encrypted_index": "", **citation}
+        else:
+            return citation
     return {
         "type": "web_search_result_location",
         "url": cited.get("url", ""),
@@ -122,16 +142,6 @@ def is_json_object(arguments: str) -> bool:
         return False
 
 
-def document_text(media: Inline) -> str | None:
-    """The text of a plain-text document; None where it is none."""
-    if not media.media_type.startswith("text/"):
-        return None
-    try:
-        return b64decode(media.data, validate=True).decode()
-    except (NotBase64, UnicodeDecodeError):
-        return None
-
-
 def _source(media: Media) -> Block:
     match media:
         case Link():
@@ -139,7 +149,7 @@ def _source(media: Media) -> Block:
         case FileRef():
             return {"type": "file", "file_id": media.file_id}
         case Inline():
-            if (plain := document_text(media)) is not None:
+            if (plain := read_text(media)) is not None:
                 return {"type": "text", "media_type": "text/plain", "data": plain}
             return {"type": "base64", "media_type": _known_type(media.media_type), "data": media.data}
 

@@ -5,7 +5,6 @@ marks the part before it. Raises InvalidRequest naming the field.
 Source: Amazon Bedrock API reference, "ContentBlock", "ToolResultContentBlock", "SystemContentBlock".
 """
 
-from base64 import b64encode
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from polyroute.dialects.bedrock_converse.citations import read_citation
 from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, text, wrong
 from polyroute.dialects.json_text import json_text
+from polyroute.dialects.plain_text import write_text
 from polyroute.errors import InvalidRequest
 from polyroute.types.content import (
     Audio,
@@ -103,19 +103,44 @@ def _document(block: Block, at: str) -> Part:
     media_type = _document_type(document.get("format"), f"{at}.format")
     source = mapping(document.get("source"), f"{at}.source")
     if (plain := source.get("text")) is not None:
-        data: str | None = b64encode(text(plain, f"{at}.source.text").encode()).decode()
+        data: str | None = write_text(text(plain, f"{at}.source.text")).data
+    elif source.get("content") is not None:
+        media_type, data = "text/plain", write_text(_texts(source["content"], f"{at}.source.content")).data
     else:
         data = _bytes(document, at)
     if data is None:
         return Opaque(dialect=NAME, kind="document", raw=block)
-    citations = document.get("citations")
     return Document(
         media=Inline(media_type=media_type, data=data),
         title=_optional_text(document, "name", at),
         context=_optional_text(document, "context", at),
-        wants_citations=citations is not None
-        and boolean(mapping(citations, f"{at}.citations").get("enabled", False), f"{at}.citations.enabled"),
+        wants_citations=_wants_citations(document, at),
     )
+
+
+def _search_result(block: Block, at: str) -> Document:
+    """What a search of the caller's found: a document that says where it is from."""
+    at += ".searchResult"
+    found = mapping(block["searchResult"], at)
+    return Document(
+        media=write_text(_texts(found.get("content"), f"{at}.content")),
+        title=_optional_text(found, "title", at),
+        context=_optional_text(found, "source", at),
+        wants_citations=_wants_citations(found, at),
+    )
+
+
+def _texts(content: object, at: str) -> str:
+    """The words of blocks that may be text alone, a line for each."""
+    blocks = [mapping(item, f"{at}[{index}]") for index, item in enumerate(array(content, at))]
+    return "\n".join([text(block.get("text"), f"{at}[{index}].text") for index, block in enumerate(blocks)])
+
+
+def _wants_citations(holder: Block, at: str) -> bool:
+    citations = holder.get("citations")
+    if citations is None:
+        return False
+    return boolean(mapping(citations, f"{at}.citations").get("enabled", False), f"{at}.citations.enabled")
 
 
 def _document_type(value: object, at: str) -> str:
@@ -224,6 +249,7 @@ _READERS: dict[str, Callable[[Block, str], Part]] = {
     "text": _text,
     "image": _image,
     "document": _document,
+    "searchResult": _search_result,
     "audio": _audio,
     "video": _video,
     "reasoningContent": _reasoning,

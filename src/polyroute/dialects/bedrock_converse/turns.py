@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from polyroute.dialects.bedrock_converse.read_content import NAME, Block
 from polyroute.dialects.bedrock_converse.read_request import GUARDRAIL
-from polyroute.dialects.bedrock_converse.write_content import is_json_object, write_cache_point, write_part
+from polyroute.dialects.bedrock_converse.write_content import is_blank, is_json_object, write_cache_point, write_part
 from polyroute.types.content import Audio, Message, Opaque, Part, Refusal, Text, Thinking, ToolCall
 from polyroute.types.request import Request
 
@@ -72,6 +72,8 @@ def _blocks(message: Message, dropped: list[str], *, is_foreign: bool, caches: b
         dropped.append("name")
     blocks: list[Block] = []
     for part in message.parts:
+        if is_blank(part):
+            continue
         block = write_part(_sayable(part, dropped, is_foreign=is_foreign))
         if block is None or (isinstance(part, Thinking) and is_foreign):
             continue

@@ -1,13 +1,12 @@
 """Parts to content blocks, in requests and in answers alike. A part marked for caching is followed by a cache point."""
 
-from base64 import b64decode
-from binascii import Error as NotBase64
 from hashlib import sha256
 
 import orjson
 
 from polyroute.dialects.bedrock_converse.citations import write_citation
 from polyroute.dialects.bedrock_converse.read_content import NAME, TYPES, Block
+from polyroute.dialects.plain_text import read_text
 from polyroute.types.content import (
     Audio,
     CacheMark,
@@ -41,17 +40,18 @@ def write_parts(parts: tuple[Part, ...]) -> list[Block]:
 
 
 def write_part(part: Part) -> Block | None:
-    """None where `part` says nothing, or nothing that can be said here: blank text is refused by Bedrock."""
+    """None where `part` says nothing, or nothing that can be said here."""
     match part:
         case Text() if part.citations:
             return {"citationsContent": _cited(part)}
         case Text() | Refusal():
-            return {"text": part.text} if part.text and not part.text.isspace() else None
+            return {"text": part.text} if part.text else None
         case ToolCall():
             name = {"toolUseId": call_id(part.id), "name": part.name, "input": input_json(part.arguments)}
             return {"toolUse": name}
         case ToolResult():
-            result: Block = {"toolUseId": call_id(part.call_id), "content": write_parts(part.parts)}
+            shown = tuple([inner for inner in part.parts if not is_blank(inner)])
+            result: Block = {"toolUseId": call_id(part.call_id), "content": write_parts(shown)}
             if part.is_error:
                 result["status"] = "error"
             return {"toolResult": result}
@@ -67,6 +67,11 @@ def write_part(part: Part) -> Block | None:
             return part.raw if part.dialect == NAME else None
         case _:  # media by an address or at another provider: obstacles in requests, and no model answers so
             return None
+
+
+def is_blank(part: Part) -> bool:
+    """Text of white space alone: Bedrock refuses it in a request."""
+    return isinstance(part, Text | Refusal) and part.text.isspace()
 
 
 def write_thinking(part: Thinking) -> Block:
@@ -122,15 +127,7 @@ def document_format(media: Inline) -> str | None:
     found = _FORMATS.get(media_type)
     if found is not None or not media_type.startswith("text/"):
         return found
-    return "txt" if _is_text(media.data) else None
-
-
-def _is_text(data: str) -> bool:
-    try:
-        b64decode(data, validate=True).decode()
-    except (NotBase64, UnicodeDecodeError):
-        return False
-    return True
+    return "txt" if read_text(media) is not None else None
 
 
 def _document(part: Document, media: Inline) -> Block:

@@ -4,11 +4,11 @@ What has no place here but is a hint only (cache marks, a document's citations) 
 what would change the meaning is refused before, by `obstacles_in`.
 """
 
-import binascii
 from collections.abc import Iterable
 from typing import Any
 
 from polyroute.dialects.openai_chat.read_messages import NAME
+from polyroute.dialects.plain_text import read_text
 from polyroute.types.content import (
     Audio,
     Document,
@@ -175,23 +175,12 @@ def _document(part: Document, dropped: set[str]) -> list[dict[str, Any]]:
     media = part.media
     if isinstance(media, FileRef):
         file = {"file_id": media.file_id}
-    elif (
-        isinstance(media, Inline)
-        and media.media_type.startswith("text/")
-        and (text := _decoded(media.data)) is not None
-    ):
+    elif isinstance(media, Inline) and (text := read_text(media)) is not None:
         # Files are PDFs to most servers; text is text to all.
         return [*written, {"type": "text", "text": f"{part.title}\n\n{text}" if part.title else text}]
     else:
         file = {"filename": part.title or "document.pdf", "file_data": _address(media)}
     return [*written, {"type": "file", "file": file}]
-
-
-def _decoded(data: str) -> str | None:
-    try:
-        return binascii.a2b_base64(data).decode()
-    except ValueError:
-        return None
 
 
 def _address(media: Inline | Link | FileRef) -> str:

@@ -4,11 +4,11 @@ What has no place here but is a hint only (cache marks, a document's citations) 
 what would change the meaning is refused before, by `obstacles_in`.
 """
 
-import binascii
 from collections.abc import Iterable
 from typing import Any
 
 from polyroute.dialects.openai_responses.names import NAME
+from polyroute.dialects.plain_text import read_text
 from polyroute.types.content import (
     Audio,
     Document,
@@ -132,7 +132,7 @@ def _document(part: Document, text_kind: str, dropped: set[str]) -> list[Item]:
     written = [_text(part.context, text_kind)] if part.context else []
     media = part.media
     if isinstance(media, Inline):
-        shown = _decoded(media.data) if media.media_type.startswith("text/") else None
+        shown = read_text(media)
         if shown is not None:  # files are PDFs to most servers; text is text to all
             return [*written, _text(f"{part.title}\n\n{shown}" if part.title else shown, text_kind)]
         return [
@@ -140,13 +140,6 @@ def _document(part: Document, text_kind: str, dropped: set[str]) -> list[Item]:
             {"type": "input_file", "filename": part.title or "document.pdf", **_media(media, "file_data")},
         ]
     return [*written, {"type": "input_file", **_media(media, "file_url")}]
-
-
-def _decoded(data: str) -> str | None:
-    try:
-        return binascii.a2b_base64(data).decode()
-    except ValueError:
-        return None
 
 
 def _media(media: Inline | Link | FileRef, field: str) -> Item:

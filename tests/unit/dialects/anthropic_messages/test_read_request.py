@@ -20,6 +20,8 @@ from polyroute.types.content import (
 )
 from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice
 
+PNG = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+
 BASE: dict[str, Any] = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -91,6 +93,20 @@ def test_only_the_dialects_own_headers_are_kept() -> None:
         ({"type": "thinking", "thinking": "hm", "signature": "s"}, Thinking(text="hm", signature="s")),
         ({"type": "redacted_thinking", "data": "x"}, Thinking(text="", redacted="x")),
         (
+            {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "ab"}] * 2}},
+            Document(media=Inline(media_type="text/plain", data="YWIKYWI=")),
+        ),
+        (
+            {
+                "type": "search_result",
+                "source": "s",
+                "title": "t",
+                "content": [{"type": "text", "text": "ab"}],
+                "citations": {"enabled": True},
+            },
+            Document(media=Inline(media_type="text/plain", data="YWI="), title="t", context="s", wants_citations=True),
+        ),
+        (
             {"type": "tool_use", "id": "i", "name": "f", "input": {"a": 1}},
             ToolCall(id="i", name="f", arguments='{"a":1}'),
         ),
@@ -104,9 +120,20 @@ def test_a_block_becomes_its_part(block: dict[str, object], part: object) -> Non
     "block",
     [
         {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
-        {"type": "search_result", "source": "s", "title": "t", "content": []},
+        {
+            "type": "search_result",
+            "source": "s",
+            "title": "t",
+            "content": [PNG],
+        },
         {"type": "container_upload", "file_id": "f"},
-        {"type": "document", "source": {"type": "content", "content": "blocks"}},
+        {
+            "type": "document",
+            "source": {
+                "type": "content",
+                "content": [PNG],
+            },
+        },
         {"type": "yet_to_come", "x": 1},
     ],
 )

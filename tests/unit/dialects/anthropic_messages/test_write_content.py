@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyroute.dialects.anthropic_messages.read_content import read_block
-from polyroute.dialects.anthropic_messages.write_content import call_id, input_json, write_part
+from polyroute.dialects.anthropic_messages.write_content import (
+    call_id,
+    input_json,
+    write_citation,
+    write_part,
+    write_parts,
+)
 from polyroute.types.content import (
     CacheMark,
     Document,
@@ -134,3 +140,15 @@ def test_a_call_id_is_one_that_anthropic_takes_and_always_the_same(given_id: str
 @pytest.mark.parametrize("known", ["toolu_01A", "call_vnl-9", "a", "_"])
 def test_a_good_call_id_is_kept(known: str) -> None:
     assert call_id(known) == known
+
+
+def test_citations_that_come_after_their_text_join_it() -> None:
+    cited = {"type": "web_search_result_location", "url": "https://a.example", "title": None, "cited_text": ""}
+    assert write_parts((Text(text="It is."), Text(text="", citations=(cited,)))) == [
+        {"type": "text", "text": "It is.", "citations": [{**cited, "encrypted_index": ""}]}
+    ]
+
+
+def test_an_address_cited_by_the_responses_api_is_a_search_result() -> None:
+    cited = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2}
+    assert write_citation(cited)["type"] == "web_search_result_location"
