@@ -74,7 +74,7 @@ def create(
                 daily_usd=dollars(daily_usd, "--daily-usd"), monthly_usd=dollars(monthly_usd, "--monthly-usd")
             ),
             limits=Pace(per_minute=per_minute, tokens_per_minute=tokens_per_minute),
-            expires=_until(expires),
+            expires=expiry(expires),
         )
         issued = directory.create_key(OPERATOR, order)
     _tell(issued, as_json)
@@ -134,7 +134,7 @@ def dollars(given: str | None, option: str) -> Decimal | None:
     return Decimal(given)
 
 
-def _until(given: str | None) -> datetime | None:
+def expiry(given: str | None) -> datetime | None:
     """`30d` from now, or a date or time; without a zone it is UTC."""
     if given is None:
         return None

@@ -32,7 +32,20 @@ def content_hash(document: Document) -> str:
     Comments, layout, the order of keys, includes and ways of writing a number do not count. A secret counts by the
     name it is read under, so that rotating one changes no policy.
     """
-    values = msgspec.to_builtins(document, builtin_types=(Decimal,), enc_hook=_builtin)
+    return _digest(builtins_of(document))
+
+
+def layered_hash(digest: str, layer: Mapping[str, object]) -> str:
+    """Of a document with something laid over it."""
+    return _digest([digest, builtins_of(layer)])
+
+
+def builtins_of(value: object) -> object:
+    """As plain values; a secret as the name it is read under."""
+    return msgspec.to_builtins(value, builtin_types=(Decimal,), enc_hook=_builtin)
+
+
+def _digest(values: object) -> str:
     canonical = orjson.dumps(values, default=_json, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()[:_SHOWN]
 

@@ -8,6 +8,7 @@ from polyroute.server import (
     gemini,
     health,
     later,
+    litellm,
     lookups,
     operations,
     page,
@@ -37,6 +38,7 @@ def build_table() -> Table:
         *provider_keys.endpoints(),
         *config.endpoints(),
         *standing.endpoints(),
+        *litellm.endpoints(),
         *_watchers(),
         *_later(),
     )

@@ -17,7 +17,7 @@ from polyroute.config.document import Document
 from polyroute.config.resolve import placements
 from polyroute.errors import Forbidden, StoreError, Unauthenticated
 from polyroute.ports import Records
-from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, Rates, Waiting
+from polyroute.state.accounts.allowances import Allowance, Allowances, Budget, OfEach, Rates, Waiting
 from polyroute.state.directory import read_account, read_key
 from polyroute.state.keys import Digest, KeyEntry, KeyRing, digest_key, keyed_digest
 from polyroute.state.sign_on import SignOn, is_token
@@ -65,6 +65,7 @@ class Managed:
         self.users: dict[tuple[str, str], Account] = {}
         self.teams: dict[tuple[str, str], Account] = {}
         self.tenants: dict[str, Account] = {}
+        self.limits: Mapping[str, settings.Limits] = {}  # by tenant, of overrides in force: `Layers` sets them
 
     @property
     def was_read(self) -> bool:
@@ -211,14 +212,8 @@ class Gate:
         )
 
 
-def allowances(document: Document, managed: Managed | None = None) -> Allowances:
-    limits = document.limits
-    teams = {(team.tenant, name): _allowance(team, weight=team.weight) for name, team in document.teams.items()}
-    keys = {key.name: _allowance(key) for key in document.keys if key.budget != _NO_BUDGET or key.limits != _NO_LIMITS}
-    if managed is not None:
-        keys |= {key.id: _allowance(key) for key in managed.keys}
-        teams |= {place: _allowance(team, weight=team.weight) for place, team in managed.teams.items()}
-    return Allowances(
+def _of_each(limits: settings.Limits) -> OfEach:
+    return OfEach(
         per_user=Rates(
             requests_per_minute=limits.per_user_per_minute,
             tokens_per_minute=limits.per_user_tokens_per_minute,
@@ -241,6 +236,23 @@ def allowances(document: Document, managed: Managed | None = None) -> Allowances
             monthly_usd=limits.per_team_monthly_usd,
             total_usd=limits.per_team_total_usd,
         ),
+    )
+
+
+def allowances(document: Document, managed: Managed | None = None) -> Allowances:
+    limits = document.limits
+    teams = {(team.tenant, name): _allowance(team, weight=team.weight) for name, team in document.teams.items()}
+    keys = {key.name: _allowance(key) for key in document.keys if key.budget != _NO_BUDGET or key.limits != _NO_LIMITS}
+    if managed is not None:
+        keys |= {key.id: _allowance(key) for key in managed.keys}
+        teams |= {place: _allowance(team, weight=team.weight) for place, team in managed.teams.items()}
+    of_each = _of_each(limits)
+    return Allowances(
+        per_user=of_each.per_user,
+        per_team=of_each.per_team,
+        user_budget=of_each.user_budget,
+        team_budget=of_each.team_budget,
+        of_tenants={} if managed is None else {name: _of_each(said) for name, said in managed.limits.items()},
         models={
             name: _allowance(model) for name, model in document.models.items() if isinstance(model, settings.Model)
         },

@@ -1,6 +1,7 @@
 """From what a document says of privacy to what the path goes by: rules, boundaries, and who finds personal data."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from pkgutil import resolve_name
 
 from polyroute.config import document as settings
@@ -8,7 +9,10 @@ from polyroute.config.document import Document
 from polyroute.errors import ConfigError, Problem
 from polyroute.privacy.detector import Detector, FindsPhones
 from polyroute.stages.matching.match import Boundary
-from polyroute.types.privacy import KINDS, DataPolicy, PiiRule
+from polyroute.types.privacy import KINDS, DataPolicy, Finding, PiiRule
+
+
+_PHONES = "polyroute.privacy.phones:Phones"
 
 
 def rules_of(privacy: settings.Privacy | None) -> tuple[PiiRule, ...]:
@@ -31,14 +35,29 @@ def boundary_of(said: settings.Route | settings.Tenant, whose: str = "the route"
     )
 
 
+class _Later:
+    """Telephone numbers for an override that asks for them, where the document does not: found at the first text."""
+
+    def __init__(self, regions: tuple[str, ...]) -> None:
+        self._regions = regions
+
+    @cached_property
+    def _phones(self) -> FindsPhones:
+        phones: FindsPhones = resolve_name(_PHONES)(self._regions)
+        return phones
+
+    def find(self, text: str) -> Iterator[Finding]:
+        return self._phones.find(text)
+
+
 def detector(document: Document) -> Detector:
     """Raises ConfigError where telephone numbers are looked for and their library is not installed."""
     wanting = next((path for path, said in _sections(document) if "phone" in _kinds(said)), None)
     if wanting is None:
-        return Detector()
+        return Detector(_Later(settings.Privacy().phone_regions))
     regions = document.privacy.phone_regions if document.privacy is not None else settings.Privacy().phone_regions
     try:
-        phones: FindsPhones = resolve_name("polyroute.privacy.phones:Phones")(regions)
+        phones: FindsPhones = resolve_name(_PHONES)(regions)
     except ModuleNotFoundError:
         message = "telephone numbers are found by a library that is not here"
         fix = "pip install 'polyroute[pii]', or list the kinds in `detect` without `phone`"

@@ -42,13 +42,20 @@ class Waiting(Struct, frozen=True, kw_only=True):
     longest_s: float = 10.0
 
 
-class Allowances(Struct, frozen=True, kw_only=True):
-    """Everything a document allows. `per_user` and `per_team` hold for each of them by itself."""
+class OfEach(Struct, frozen=True, kw_only=True):
+    """What every user and team may use, each by itself."""
 
     per_user: Rates = Rates()
     per_team: Rates = Rates()
     user_budget: Budget = Budget()
     team_budget: Budget = Budget()
+
+
+class Allowances(OfEach, frozen=True, kw_only=True):
+    """Everything a document allows. `per_user` and `per_team` hold for each of them by itself."""
+
+    of_tenants: Mapping[str, OfEach] = field(default_factory=dict)  # in place of what the document allows each
+
     keys: Mapping[str, Allowance] = field(default_factory=dict)  # by key id
     users: Mapping[tuple[str, str], Allowance] = field(default_factory=dict)  # by tenant and name
     teams: Mapping[tuple[str, str], Allowance] = field(default_factory=dict)  # by tenant and name
@@ -58,3 +65,6 @@ class Allowances(Struct, frozen=True, kw_only=True):
     providers: Mapping[str, Allowance] = field(default_factory=dict)
     gateway: Rates = Rates()  # all requests together
     waiting: Waiting = Waiting()
+
+    def of_each(self, tenant: str) -> OfEach:
+        return self.of_tenants.get(tenant, self)

@@ -40,14 +40,14 @@ class _Owner(Struct, frozen=True):
 
 
 def limits_of(allowances: Allowances, tenant: str, team: str, user: str, key_id: str | None) -> Limits:
-    per_user, per_team = ("user", tenant, user), ("team", tenant, team)
+    per_user, per_team, of_each = ("user", tenant, user), ("team", tenant, team), allowances.of_each(tenant)
     rates = [
-        *_rates(per_user, allowances.per_user, "per_user_{}per_minute"),
-        *_rates(per_team, allowances.per_team, "per_team_{}per_minute"),
+        *_rates(per_user, of_each.per_user, "per_user_{}per_minute"),
+        *_rates(per_team, of_each.per_team, "per_team_{}per_minute"),
     ]
     slots = [
-        *_slots(per_user, allowances.per_user, "per_user_parallel"),
-        *_slots(per_team, allowances.per_team, "per_team_parallel"),
+        *_slots(per_user, of_each.per_user, "per_user_parallel"),
+        *_slots(per_team, of_each.per_team, "per_team_parallel"),
     ]
     for owner in _callers_own(allowances, tenant, team, user, key_id):
         subject, own = _own(owner.account), owner.allowance.rates
@@ -81,12 +81,12 @@ def caps_for(
     deployment: str = "", provider: str = "",
 ) -> tuple[Cap, ...]:  # fmt: skip
     """Every budget that a call counts towards; `model` None: the caller's own only."""
-    owners = list(_callers_own(allowances, tenant, team, user, key_id))
+    owners, of_each = list(_callers_own(allowances, tenant, team, user, key_id)), allowances.of_each(tenant)
     if model is not None:
         owners += _of_place(allowances, model, deployment, provider)
     return (
-        *caps_of(("user", tenant, user), allowances.user_budget, "per_user_{}_usd"),
-        *caps_of(("team", tenant, team), allowances.team_budget, "per_team_{}_usd"),
+        *caps_of(("user", tenant, user), of_each.user_budget, "per_user_{}_usd"),
+        *caps_of(("team", tenant, team), of_each.team_budget, "per_team_{}_usd"),
         *(cap for owner in owners for cap in caps_of(owner.account, owner.allowance.budget, _budget(owner))),
     )
 
@@ -113,8 +113,9 @@ def own_limits(allowances: Allowances) -> Iterator[tuple[Account, Limits]]:
 
 
 def all_budgets(allowances: Allowances) -> Iterator[Budget]:
-    yield allowances.user_budget
-    yield allowances.team_budget
+    for of_each in (allowances, *allowances.of_tenants.values()):
+        yield of_each.user_budget
+        yield of_each.team_budget
     for owner in _everyone(allowances):
         yield owner.allowance.budget
 

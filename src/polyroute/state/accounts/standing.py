@@ -58,9 +58,9 @@ def all_budgets(accounts: Accounts, now: datetime) -> list[BudgetLine]:
     caps = list(own_caps(allowances))
     for account in accounts.known(now):
         if account[0] == "user":
-            caps += caps_of(account, allowances.user_budget, "per_user_{}_usd")
+            caps += caps_of(account, allowances.of_each(account[1]).user_budget, "per_user_{}_usd")
         elif account[0] == "team":
-            caps += caps_of(account, allowances.team_budget, "per_team_{}_usd")
+            caps += caps_of(account, allowances.of_each(account[1]).team_budget, "per_team_{}_usd")
     return sorted(
         _budget_lines(accounts, caps, now), key=lambda line: (line.name, line.owner.tenant or "", line.owner.id)
     )
