@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 
 from polyroute.dialects.fields import array as items_of
 from polyroute.dialects.fields import integer, missing, one_of, text, wrong
+from polyroute.dialects.forbidden import refuse_private
 from polyroute.dialects.openai_operation import (
     OpenAIOperation,
     decode,
@@ -27,7 +28,7 @@ from polyroute.dialects.openai_operation import (
     said_by_user,
     tokens_of,
 )
-from polyroute.types.content import Message, Opaque, text_of
+from polyroute.types.content import Message, Opaque, Text, text_of
 from polyroute.types.request import Operation, Request, Wire
 from polyroute.types.response import Choice, Reply, Response, StopReason, Usage
 
@@ -144,7 +145,17 @@ def _read_input(value: object) -> tuple[Message, ...]:
         wrong("input", f"an array of at most {MAX_INPUTS} inputs", f"{len(items)} inputs", code="out_of_range")
     if type(items[0]) is list:
         return tuple(_tokens(items_of(item, f"input[{at}]"), f"input[{at}]") for at, item in enumerate(items))
-    return said_by_user(*(text(item, f"input[{at}]") for at, item in enumerate(items)))
+    return tuple(_said(item, f"input[{at}]") for at, item in enumerate(items))
+
+
+def _said(item: object, at: str) -> Message:
+    """A text; or an object of text or pictures, which some servers take: Jina, Voyage, OpenRouter."""
+    if type(item) is not dict:
+        return Message(role="user", parts=(Text(text=text(item, at)),))
+    refuse_private(item, at)
+    if item.keys() == {"text"}:
+        return Message(role="user", parts=(Text(text=text(item["text"], f"{at}.text")),))
+    return Message(role="user", parts=(Opaque(dialect=NAME, kind="object", raw=item),))
 
 
 def _tokens(numbers: list[object], at: str) -> Message:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyroute.dialects.openai_embeddings import OpenAIEmbeddings
-from polyroute.errors import MalformedReply
+from polyroute.errors import InvalidRequest, MalformedReply
 from polyroute.types.cards import Deployment, ModelCard
-from polyroute.types.content import text_of
+from polyroute.types.content import Opaque, text_of
 from polyroute.types.request import Request
 from polyroute.types.response import Choice, Response, StopReason, Usage
 
@@ -81,3 +81,15 @@ def test_token_numbers_go_to_servers_of_this_shape_alone() -> None:
 def test_what_holds_no_vectors_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedReply):
         DIALECT.parse_response(body)
+
+
+def test_an_input_may_be_an_object_of_text_or_pictures() -> None:
+    picture = {"image": "https://a.example/a.png"}
+    said = asked(input=["a", {"text": "b"}, picture])
+    assert [text_of(message.parts) for message in said.messages] == ["a", "b", ""]
+    assert said.messages[2].parts == (Opaque(dialect="openai_embeddings", kind="object", raw=picture),)
+
+
+def test_an_object_may_not_lead_into_a_private_network() -> None:
+    with pytest.raises(InvalidRequest, match="public internet"):
+        asked(input=[{"image": "http://10.0.0.1/a.png"}])

@@ -38,7 +38,7 @@ class _Answer(Struct):
     choices: list[_Choice]
     id: str = ""
     model: str | None = None
-    created: int | None = None
+    created: int | float | None = None
     usage: Raw = Raw()
     system_fingerprint: str | None = None
 
@@ -67,7 +67,7 @@ def parse_response(body: bytes) -> Response:
             for at, choice in enumerate(answer.choices)
         ),
         usage=read_usage(answer.usage),
-        created_s=answer.created,
+        created_s=None if answer.created is None else int(answer.created),
         system_fingerprint=answer.system_fingerprint,
     )
 

@@ -61,3 +61,8 @@ def test_a_stream_ends_with_its_finish_its_usage_where_asked_and_its_mark() -> N
     ]  # fmt: skip
     assert seen[-1]["usage"]["prompt_tokens"] == 3
     assert seen[-1]["polyroute"] == {"cost_usd": "0"}
+
+
+def test_a_time_may_have_a_fraction() -> None:
+    body = orjson.dumps({"created": 1.5, "choices": [{"text": "a", "finish_reason": "eos"}]})
+    assert DIALECT.parse_response(body).created_s == 1
