@@ -6,6 +6,7 @@ no higher role, no other team than its maker reaches, no model its maker may not
 
 from collections.abc import Callable
 from datetime import datetime
+from hmac import compare_digest
 from typing import Literal, TypeVar
 
 from msgspec import Struct, ValidationError, convert, json, to_builtins
@@ -125,8 +126,15 @@ class Directory:
         """Raises UnknownObject, also for a key out of reach: the two look the same."""
         return self._key(actor, key_id, "keys:read")[0]
 
+    def presented(self, actor: Caller, key: str) -> KeyRecord | None:
+        """The record of a key itself, where it is within reach."""
+        digest = self._digest(key).hex()
+        return next((found for found in self.keys(actor) if compare_digest(found.digest, digest)), None)
+
     def change_key(self, actor: Caller, key_id: str, change: KeyChange) -> KeyRecord:
         found, version = self._key(actor, key_id, "keys:write")
+        if actor.key_id == key_id and actor.role != "admin":
+            raise Forbidden("a key cannot change what it may do itself: ask an administrator")
         if change.expires is not None and change.expires <= self._utc_now():
             raise InvalidRequest("`expires` lies in the past: revoke the key instead", field="expires")
         whose = (found.tenant, found.team, found.user)
