@@ -84,6 +84,10 @@ class Metrics(Collector):
     def refused(self, code: str) -> None:
         self._refused.figures[code,] += 1
 
+    def also(self, collector: Collector) -> None:
+        """Told too, from now on."""
+        self._registry.register(collector)
+
     def render(self) -> bytes:
         return generate_latest(self._registry)
 

@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from polyroute.errors import ProviderError
@@ -20,9 +21,9 @@ from polyroute.telemetry.otlp.figures import GenAiFigures, metrics
 from polyroute.telemetry.otlp.spans import spans
 from polyroute.telemetry.otlp.values import Json
 from polyroute.types.cards import Deadlines
-from polyroute.types.encoding import to_json
 from polyroute.types.receipt import Receipt
 
+_json = msgspec.json.Encoder().encode
 _LOG = logging.getLogger(__name__)
 _MOST_WAITING = 4096  # requests
 _BATCH = 256  # requests in one message
@@ -130,7 +131,7 @@ class Exporter:
             await asyncio.sleep(0)
         to = self._to
         if to.is_json:
-            head = to_json({"resource": to.resource})[:-1] + b',"scopeSpans":[' + to_json({"scope": to.scope})[:-1]
+            head = _json({"resource": to.resource})[:-1] + b',"scopeSpans":[' + _json({"scope": to.scope})[:-1]
             return b'{"resourceSpans":[' + head + b',"spans":[' + b",".join(parts) + b"]}]}]}"
         inner = protobuf.encode("ScopeSpans", {"scope": to.scope}) + b"".join(parts)
         outer = protobuf.encode("ResourceSpans", {"resource": to.resource})
@@ -144,14 +145,14 @@ class Exporter:
 
     def _encoded(self, span: Json) -> bytes:
         if self._to.is_json:
-            return to_json(span)
+            return _json(span)
         return protobuf.field("ScopeSpans", "spans", protobuf.encode("Span", span))
 
     def _metrics(self) -> bytes:
         found = metrics((*self._figures(), *self._genai.figures()), self._start_ns, self._unix_ns())
         scoped = {"scope": self._to.scope, "metrics": found}
         message = {"resourceMetrics": [{"resource": self._to.resource, "scopeMetrics": [scoped]}]}
-        return to_json(message) if self._to.is_json else protobuf.encode("Metrics", message)
+        return _json(message) if self._to.is_json else protobuf.encode("Metrics", message)
 
     async def _deliver(self, path: str, body: bytes, batch: Sequence[Told]) -> bool:
         """Whether it was taken. What may be tried again is kept; what was refused is not."""

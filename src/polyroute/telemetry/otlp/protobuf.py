@@ -6,6 +6,7 @@ never change; encoding: protobuf.dev, "Encoding". Only the fields that are sent 
 
 import struct
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 Field = tuple[int, str]  # its number; its kind, or the message it holds
@@ -84,6 +85,10 @@ def encode(message: str, written: Mapping[str, Any]) -> bytes:
             parts += (_varint(number << 3 | wire_type), encoded(value))
             continue
         tag = _varint(number << 3 | _LENGTH)
+        if kind == "KeyValue":
+            for pair in value:
+                parts += (tag, _prefixed(_key(pair["key"]) + _VALUE + _prefixed(_any(pair["value"]))))
+            continue
         for inner in value if isinstance(value, list) else (value,):
             parts += (tag, _prefixed(encode(kind, inner)))
     return b"".join(parts)
@@ -109,6 +114,19 @@ def _prefixed(data: bytes) -> bytes:
     return _varint(len(data)) + data
 
 
+def _any(value: Mapping[str, Any]) -> bytes:
+    text = value.get("stringValue")  # as nearly all are
+    return encode("AnyValue", value) if text is None else _TEXT + _prefixed(text.encode("utf-8", "replace"))
+
+
+@lru_cache(1024)
+def _key(key: str) -> bytes:
+    """The first field of a KeyValue: there are few keys, and each span has forty."""
+    return field("KeyValue", "key", key.encode())
+
+
+_VALUE = b"\x12"  # KeyValue's field 2
+_TEXT = b"\x0a"  # AnyValue's field 1
 _ONE_BYTE = tuple(bytes((number,)) for number in range(0x80))
 _SCALARS: Mapping[str, tuple[int, Callable[[Any], bytes]]] = {
     "text": (_LENGTH, lambda value: _prefixed(value.encode("utf-8", "replace"))),

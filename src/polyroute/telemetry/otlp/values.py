@@ -2,7 +2,7 @@
 OTLP specification on JSON: 64-bit integers are strings, ids are hexadecimal.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -18,19 +18,17 @@ def attributes(values: Mapping[str, Value | None]) -> list[Json]:
 
 
 def _any(value: Value) -> Json:
-    match value:
-        case str():
-            return {"stringValue": value}
-        case bool():
-            return {"boolValue": value}
-        case int():
-            return {"intValue": str(value)}
-        case float():
-            return {"doubleValue": value}
-        case Decimal():
-            return {"stringValue": format_usd(value)}
-        case tuple():
-            return {"arrayValue": {"values": [{"stringValue": item} for item in value]}}
+    return _FORMS[type(value)](value)
+
+
+_FORMS: Mapping[type, Callable[[Any], Json]] = {  # one look-up: this is half of what a span costs
+    str: lambda value: {"stringValue": value},
+    bool: lambda value: {"boolValue": value},
+    int: lambda value: {"intValue": str(value)},
+    float: lambda value: {"doubleValue": value},
+    Decimal: lambda value: {"stringValue": format_usd(value)},
+    tuple: lambda value: {"arrayValue": {"values": [{"stringValue": item} for item in value]}},
+}
 
 
 def resource(service: str, version: str, instance: str) -> Json:
