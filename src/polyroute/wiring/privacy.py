@@ -11,7 +11,6 @@ from polyroute.privacy.detector import Detector, FindsPhones
 from polyroute.stages.matching.match import Boundary
 from polyroute.types.privacy import KINDS, DataPolicy, Finding, PiiRule
 
-
 _PHONES = "polyroute.privacy.phones:Phones"
 
 
