@@ -21,6 +21,7 @@ from polyroute.types.routing import Precedence, RequestClass
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0.0)]
+NotNegative = Annotated[float, Meta(ge=0.0)]
 Temperature = Annotated[float, Meta(ge=0.0, le=2.0)]
 Family = Literal["openai", "anthropic", "gemini", "bedrock", "simulated", "replay"]
 Millis = Annotated[float, Meta(ge=0.0)]
@@ -86,6 +87,13 @@ class Server(Settings, frozen=True):
     port: Annotated[int, Meta(ge=0, le=65535), about("TCP port; 0 takes a free one.")] = 4000
     workers: Annotated[Count, about("Processes that share the port.")] = 1
     max_body_mb: Annotated[Positive, about("Largest request body, in megabytes (1,000,000 bytes); larger is 413.")] = 32
+    drain_s: Annotated[
+        Positive, about("Asked to end, requests and streams under way get so long to finish, in seconds.")
+    ] = 30.0
+    notice_s: Annotated[
+        NotNegative,
+        about("Asked to end by SIGTERM, `/health/ready` says so this long before new connections are refused."),
+    ] = 1.0
     keepalive_s: Annotated[
         Positive, about("A stream whose provider is silent says that it is alive, at least so often, in seconds.")
     ] = 15.0

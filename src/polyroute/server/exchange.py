@@ -44,6 +44,7 @@ class Exchange:
         self.body_read = self.method not in ("POST", "PUT", "PATCH")
         self.caller = Caller()
         self.variables: Mapping[str, str] = {}
+        self.is_leaving = False  # the server is about to end
 
     @cached_property
     def headers(self) -> dict[str, str]:

@@ -15,6 +15,8 @@ async def live(exchange: Exchange, services: Services) -> None:
 async def ready(exchange: Exchange, services: Services) -> None:
     """Up or down, and no more, for strangers. A store on another machine may be away: requests go on without it."""
     try:
+        if exchange.is_leaving:
+            raise StoreError("the gateway ends")
         await services.ledger.check()
     except StoreError:
         await exchange.reply(503, b'{"status":"unavailable"}', [])

@@ -69,6 +69,17 @@ async def once(exchange: Exchange, services: Services, handler: Handler) -> None
     await _first(exchange, services, place, fresh, handler, body)
 
 
+async def finish(patience_s: float) -> None:
+    """Work whose caller has left ends, or is ended after `patience_s`; its books are settled either way."""
+    loop = asyncio.get_running_loop()
+    mine = [work for work in _under_way if work.get_loop() is loop]
+    if mine:
+        await asyncio.wait(mine, timeout=patience_s)
+    for work in mine:
+        work.cancel()
+    await asyncio.gather(*mine, return_exceptions=True)
+
+
 class _Place:
     """Where one key's request is kept. Synchronous."""
 

@@ -34,6 +34,12 @@ _IDLE, _HEAD, _BODY, _ANSWERING = range(4)
 _LIMIT_S = {_IDLE: IDLE_S, _HEAD: HEAD_S, _BODY: BODY_S}
 
 
+class Connections(ServerState):
+    """uvicorn's own record of what is open."""
+
+    is_leaving = False  # every answer is the last of its connection
+
+
 class StrictProtocol(asyncio.Protocol):
     """One connection. The constructor's signature is the one uvicorn calls."""
 
@@ -171,7 +177,9 @@ class StrictProtocol(asyncio.Protocol):
                 self._transport,
                 self._flow,
                 continues=self._expects_continue,
-                keep_alive=version != "1.0" and self._parser.should_keep_alive(),
+                keep_alive=version != "1.0"
+                and self._parser.should_keep_alive()
+                and not getattr(self._state, "is_leaving", False),
                 on_response=self._answered,
             ),
         )

@@ -3,17 +3,19 @@
 import asyncio
 import gc
 import logging
+import signal
 import socket
 from collections.abc import Awaitable, Callable
+from types import FrameType
 
 import uvicorn
 import uvloop
 
+from polyroute.server import idempotency
 from polyroute.server.app import App
-from polyroute.server.protocol import StrictProtocol, sweep
+from polyroute.server.protocol import Connections, StrictProtocol, sweep
 
 _BACKLOG = 2048
-_DRAIN_S = 30
 _YOUNG_OBJECTS = 20_000  # allocated before a collection; the default of 700 is a handful of requests
 
 OnReady = Callable[[str], Awaitable[None]]
@@ -32,8 +34,13 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-async def serve(app: App, sock: socket.socket, on_ready: OnReady | None = None) -> None:
-    """Until SIGINT or SIGTERM, when running requests get `_DRAIN_S` seconds; or until cancelled, when they get none."""
+async def serve(
+    app: App, sock: socket.socket, on_ready: OnReady | None = None, *, drain_s: float = 30.0, notice_s: float = 0.0
+) -> None:
+    """Until SIGINT or SIGTERM, when running requests get `drain_s` seconds; or until cancelled, when they get none.
+
+    At SIGTERM it says for `notice_s` that it is not ready, so that a balancer turns away, before it stops listening.
+    """
     config = uvicorn.Config(
         app,
         http=StrictProtocol,
@@ -45,16 +52,19 @@ async def serve(app: App, sock: socket.socket, on_ready: OnReady | None = None) 
         server_header=False,
         date_header=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=_DRAIN_S,
+        timeout_graceful_shutdown=drain_s,  # type: ignore[arg-type]  # a fraction serves as well
         backlog=_BACKLOG,
     )
-    server = _Server(config, on_ready)
+    server = _Server(config, app, on_ready, notice_s)
     sweeper = asyncio.create_task(sweep(server.server_state.connections))
+    patience_s = 0.0
     try:
         await server.serve(sockets=[sock])
+        patience_s = max(0.0, server.ending_s + drain_s - asyncio.get_running_loop().time())
     finally:
         sweeper.cancel()
         await server.end()
+        await idempotency.finish(patience_s)
         await asyncio.gather(sweeper, return_exceptions=True)
 
 
@@ -74,9 +84,26 @@ async def _as_coroutine(main: Callable[[], Awaitable[None]]) -> None:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_ready: OnReady | None) -> None:
+    def __init__(self, config: uvicorn.Config, app: App, on_ready: OnReady | None, notice_s: float) -> None:
         super().__init__(config)
+        self.server_state = self._connections = Connections()
+        self._app = app
         self._on_ready = on_ready
+        self._notice_s = notice_s
+        self._loop = asyncio.get_running_loop()
+        self.ending_s = 0.0  # since when
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig != signal.SIGTERM or self._app.is_leaving or not self._notice_s:
+            super().handle_exit(sig, frame)
+            return
+        self._app.is_leaving = self._connections.is_leaving = True
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._notice_s, super().handle_exit, sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.is_leaving = self._connections.is_leaving = True
+        self.ending_s = self._loop.time()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -24,7 +24,7 @@ async def serve_document(loaded: Loaded, env: Mapping[str, str], on_ready: OnRea
             loop.add_signal_handler(signal.SIGHUP, asked.set)
             follower = asyncio.create_task(follow(Desk(app, loaded, env, built), app, asked))
             try:
-                await serve(app, sock, on_ready)
+                await serve(app, sock, on_ready, drain_s=server.drain_s, notice_s=server.notice_s)
             finally:
                 loop.remove_signal_handler(signal.SIGHUP)
                 follower.cancel()
