@@ -14,11 +14,12 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from polyroute.asides import Timed, aside, check_costs, racing
 from polyroute.catalog import tokens
 from polyroute.errors import AnswerHeld, NoCandidate, PolyrouteError, ProviderError, StoreError
 from polyroute.journey import Answer, Entry, Journey, LiveAnswer, Parts, Prepared
 from polyroute.live import Relayed, Restored, Told
-from polyroute.ports import CallModel, CountsTokens, Judgement, Monotonic, Selection
+from polyroute.ports import CallModel, CountsTokens, Hearing, Monotonic, Selection
 from polyroute.privacy.guard import Guard, guard
 from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.attempts import AttemptLog
@@ -31,7 +32,8 @@ from polyroute.stages.matching.needs import needs_of
 from polyroute.stages.route import ReviewPolicy, Route, Routes, View, admit, checked, fit
 from polyroute.stages.selection.constraints import constrain
 from polyroute.stages.selection.plan import ask_last, make_plan, need_steps
-from polyroute.stages.validation.judge import judge
+from polyroute.stages.validation import judge as validation
+from polyroute.stages.validation.judge import Case
 from polyroute.state.health.health import Health
 from polyroute.state.reviews import review_id
 from polyroute.types.access import Caller
@@ -50,6 +52,10 @@ class RequestPath:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._usual = View(routes=parts.routes, policy=parts.policy)
+
+    def over(self, change: Callable[[Parts], Parts]) -> "RequestPath":
+        """The same path over other parts: another clock, other books."""
+        return RequestPath(change(self._parts))
 
     @property
     def monotonic(self) -> Monotonic:
@@ -73,7 +79,8 @@ class RequestPath:
     async def stream(self, request: Request, caller: Caller, entry: Entry) -> LiveAnswer:
         """An answer whose first content has arrived, or was held until its gates had accepted it."""
         prepared = self.prepare(request, caller, entry)
-        if prepared.route.judges or prepared.route.review is not None:
+        is_held_back = prepared.route.judges and prepared.route.commit == "validated"
+        if is_held_back or prepared.route.review is not None:
             return await self._stream_judged(prepared)
         journey = await self._start(prepared)
         flow = await self._or_settle(journey, journey.run.open)
@@ -182,7 +189,13 @@ class RequestPath:
         within = constrain(draft.candidates, constraints)
         draft.exclusions = matched.exclusions + within.exclusions
         choice = route.strategy.choose(
-            Selection(request=request, classification=draft.classification, candidates=within.candidates)
+            Selection(
+                request=request,
+                classification=draft.classification,
+                candidates=within.candidates,
+                pass_rates=parts.pass_rates(route.name) if route.doubted else {},
+                check_usd=check_costs(route, needs, size, today) if route.helpers else {},
+            )
         )
         plan = make_plan(route.strategy_name, choice, route.fallback, within.candidates, constraints, parts.draw())
         if within.note:
@@ -196,7 +209,14 @@ class RequestPath:
         draft.mark(now())
         route = checked(route, request, plan)
         return Prepared(
-            request=request, route=route, plan=plan, needs=needs, draft=draft, wording=wording, guard=shield
+            request=request,
+            route=route,
+            plan=plan,
+            needs=needs,
+            draft=draft,
+            boundaries=boundaries,
+            wording=wording,
+            guard=shield,
         )
 
     async def _start(self, prepared: Prepared) -> Journey:
@@ -221,15 +241,6 @@ class RequestPath:
             parts.ledger,
             parts.utc_now,
         )
-        order = Order(
-            request=request,
-            plan=prepared.plan,
-            deadline_s=draft.arrived_s + prepared.route.timeout_s,
-            read=lambda reply: self.read(request, reply),
-            judge=self._judge(prepared) if prepared.route.judges else None,
-            wording=prepared.wording,
-            trace=draft.trace,
-        )
         log = AttemptLog(
             meter,
             needs=prepared.needs,
@@ -238,6 +249,20 @@ class RequestPath:
             monotonic=parts.around.monotonic,
             health=parts.around.health,
             hide=prepared.guard.hide if prepared.guard is not None else None,
+        )
+        order = Order(
+            request=request,
+            plan=prepared.plan,
+            deadline_s=draft.arrived_s + prepared.route.timeout_s,
+            read=lambda reply: self.read(request, reply),
+            race=racing(prepared) if prepared.route.races else (),
+            top_logprobs=prepared.route.top_logprobs if prepared.route.judges else 0,
+            wording=prepared.wording,
+            trace=draft.trace,
+            hear=self._hear(prepared, log) if prepared.route.judges else None,
+            aside=lambda model, asked: aside(
+                prepared, model, asked, self._obstacles, lambda d: parts.latencies.of(d, parts.around.monotonic())
+            ),
         )
         return Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
 
@@ -292,21 +317,25 @@ class RequestPath:
         draft.clamped_to = journey.meter.clamped_to
         return draft.receipt("open", attempts, now_s)
 
-    def _judge(self, prepared: Prepared) -> Callable[[Reply], Awaitable[Judgement]]:
-        """Stage 5, called for each answer before it is accepted."""
-        monotonic, draft = self._parts.around.monotonic, prepared.draft
+    def _hear(self, prepared: Prepared, log: AttemptLog) -> Callable[[int, CallModel], Hearing]:
+        """Stage 5: opens the hearing on each call's answer before that is accepted."""
+        monotonic, route = self._parts.around.monotonic, prepared.route
 
-        async def judged(reply: Reply) -> Judgement:
-            started_s = monotonic()
-            try:
-                response = self.read(prepared.request, reply)
-                if prepared.guard is not None:
-                    response = prepared.guard.restored(response)
-                return await judge(prepared.route.checks, prepared.request, response, prepared.route.contract)
-            finally:
-                draft.validation_s += monotonic() - started_s
+        def hear(step: int, call_model: CallModel) -> Hearing:
+            model = prepared.plan.steps[step].candidate.deployment.model
+            case = Case(
+                request=prepared.request,
+                model=model,
+                checks=route.checks_for(model),
+                contract=route.contract,
+                call_model=call_model,
+                spent_on=lambda purpose: log.spent_on(purpose, step),
+                monotonic=monotonic,
+                hides_logprobs=route.top_logprobs > 0 and not prepared.request.logprobs,
+            )
+            return Timed(validation.Hearing(case), monotonic, prepared.draft)
 
-        return judged
+        return hear
 
     async def _settle(
         self, journey: Journey, state: RequestState, *, stop: str | None = None, error: BaseException | None = None
@@ -344,7 +373,7 @@ class RequestPath:
         reply = await self._or_settle(journey, journey.run.answer)
         if prepared.guard is not None:
             reply = prepared.guard.restored_reply(reply)
-        policy = prepared.route.review
+        policy = prepared.route.review or (prepared.route.on_review if journey.run.is_held else None)
         if policy is not None:
             await self._or_settle(journey, lambda: self._hold(journey, reply, policy))
         receipt = await self._settle(journey, "settled", stop=reply.stop.value)

@@ -14,6 +14,7 @@ from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.meter import Meter
 from polyroute.stages.execution.runner import Run, Surroundings
 from polyroute.stages.execution.wording import Wording
+from polyroute.stages.matching.match import Boundary
 from polyroute.stages.route import Route, Routes, View
 from polyroute.state.accounts.accounts import Accounts, Admission
 from polyroute.types.cards import Deployment
@@ -66,6 +67,10 @@ class Latencies(Protocol):
     def note(self, deployment_id: str, latency_ms: float, now_s: float) -> None: ...
 
 
+def _not_known(_route: str) -> Mapping[str, float]:
+    return {}
+
+
 class Parts(Struct, frozen=True, kw_only=True):
     """Everything the path is made of; `wiring.py` builds it from one snapshot of the document."""
 
@@ -81,6 +86,9 @@ class Parts(Struct, frozen=True, kw_only=True):
     utc_now: Callable[[], datetime]
     draw: Callable[[], float]  # in [0, 1)
     policy: str  # content hash of the document
+    pass_rates: Callable[[str], Mapping[str, float]] = (
+        _not_known  # of a route, by model: what its gates accepted lately
+    )
     observe: Callable[[Receipt], None]  # told of every settled receipt
     begin_trace: Callable[[str], Trace | None] = lambda request_id: None  # for a request that came without one
     detector: Detector = Detector()  # of personal data
@@ -96,6 +104,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     plan: Plan
     needs: Needs
     draft: Draft
+    boundaries: tuple[Boundary, ...] = ()  # where it may go, and what gates ask about it too
     wording: Wording | None = None  # what the route adds to the request
     guard: Guard | None = None  # of personal data in the request
 

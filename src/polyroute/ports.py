@@ -5,6 +5,7 @@ A class that fulfils a port *is* its configuration: its fields are the options. 
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
@@ -207,6 +208,8 @@ class Selection(Struct, frozen=True, kw_only=True):
     request: Request
     classification: Classification
     candidates: tuple[Candidate, ...]
+    pass_rates: Mapping[str, float] = {}  # by model: the share of its answers that its gates accept, where it is known
+    check_usd: Mapping[str, Decimal] = {}  # by model: what its gates will spend on one answer, expected
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -237,12 +240,21 @@ class Judgement(Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
     remedy: Remedy | None = None
     response: Response | None = None  # the answer in its contract's form, in place of what came
+    is_held: bool = False  # accepted so far; a person decides
 
 
 class Gate(Protocol):
     """One quality check on one response. A poor answer is a Verdict; raise only if the check could not run."""
 
     async def judge(self, request: Request, response: Response) -> Verdict: ...
+
+
+class Hearing(Protocol):
+    """The gates at work on one call's answer. Close it in the end, whatever happened."""
+
+    async def judge(self, response: Response) -> Judgement: ...
+
+    async def aclose(self) -> None: ...
 
 
 class CallModel(Protocol):

@@ -3,11 +3,17 @@
 from collections.abc import Iterator, Mapping
 
 from polyroute.config.document import (
+    AgreementGate,
+    AllGate,
+    AnyGate,
     Cascade,
     Cheapest,
     Complexity,
+    EntropyGate,
     Fastest,
     Fixed,
+    Gate,
+    JudgeGate,
     Learned,
     LlmRouter,
     Logic,
@@ -16,6 +22,7 @@ from polyroute.config.document import (
     Split,
     Strategy,
     Task,
+    WeightedGate,
 )
 
 
@@ -31,8 +38,34 @@ def targets_of(route: Route) -> Iterator[tuple[str, str]]:
 def names_in(route: Route) -> Iterator[str]:
     """Every name of a model in it: what it points at, and what it is measured against."""
     yield from (target for _, target in targets_of(route))
+    yield from (target for _, target in gate_targets(route))
     if route.baseline is not None:
         yield route.baseline
+
+
+def gate_targets(route: Route) -> Iterator[tuple[str, str]]:
+    """The models that its gates ask, with the path inside the route."""
+    for at, gate in enumerate(route.gates):
+        yield from _of_gate(f"gates[{at}]", gate)
+    if isinstance(route.strategy, Cascade):
+        for model, gates in route.strategy.gates.items():
+            for at, gate in enumerate(gates):
+                yield from _of_gate(f"strategy.gates.{model}[{at}]", gate)
+
+
+def _of_gate(path: str, gate: Gate) -> Iterator[tuple[str, str]]:
+    match gate:
+        case AgreementGate():
+            yield from _listed(f"{path}.models", gate.models)
+        case JudgeGate():
+            yield f"{path}.model", gate.model
+        case EntropyGate() if not isinstance(gate.fallback, str):
+            yield from _of_gate(f"{path}.fallback", gate.fallback)
+        case AllGate() | AnyGate() | WeightedGate():
+            for at, inner in enumerate(gate.gates):
+                yield from _of_gate(f"{path}.gates[{at}]", inner)
+        case _:
+            return
 
 
 def models_behind(routes: Mapping[str, Route], target: str) -> Iterator[str]:

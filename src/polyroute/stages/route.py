@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import chain
 from typing import Literal
 
 from msgspec import Struct
@@ -17,7 +18,9 @@ from polyroute.stages.matching.match import Boundary
 from polyroute.stages.selection.constraints import Constraints
 from polyroute.stages.selection.strategies import Fixed
 from polyroute.stages.validation.contract import Contract
+from polyroute.stages.validation.entropy import Entropy, wants_logprobs
 from polyroute.stages.validation.gates import MatchesSchema
+from polyroute.stages.validation.inquiry import weighs_doubt
 from polyroute.stages.validation.judge import Check
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
@@ -41,6 +44,11 @@ class Route(Struct, frozen=True, kw_only=True):
     deployments: tuple[Deployment, ...]  # of the strategy's pool and the fallback
     fallback: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    levels: Mapping[str, tuple[Check, ...]] = {}  # by model, in place of `checks`
+    doubted: frozenset[str] | None = None  # the models with another behind them, to escalate to; None: all
+    helpers: Mapping[str, tuple[Deployment, ...]] = {}  # by model: whom gates may ask
+    races: bool = False  # the models of its strategy are called at once
+    commit: Literal["validated", "first_token"] = "validated"  # when a stream is begun to be told
     constraints: Constraints = Constraints()
     thresholds: Thresholds = Thresholds()
     boundary: Boundary = Boundary()
@@ -52,6 +60,7 @@ class Route(Struct, frozen=True, kw_only=True):
     members: tuple[tuple[str, ...], ...] = ()  # of a route for one call: the names of each model; a key must allow each
     timeout_s: float = 600.0
     review: ReviewPolicy | None = None  # its answers are held for a person
+    on_review: ReviewPolicy = ReviewPolicy()  # of answers that a gate has held
     prompt: str | None = None  # which one goes in front of its requests, as the document names it
     form: Form | None = None  # of its answers, as models are told it
     contract: Contract | None = None  # what every answer is brought into
@@ -61,7 +70,20 @@ class Route(Struct, frozen=True, kw_only=True):
     @property
     def judges(self) -> bool:
         """Whether an answer is looked at before it is given."""
-        return bool(self.checks) or self.contract is not None
+        return bool(self.checks or self.levels) or self.contract is not None
+
+    def checks_for(self, model: str) -> tuple[Check, ...]:
+        """What an answer of `model` must pass. Doubt is weighed only where it can lead somewhere."""
+        checks = self.levels.get(model, self.checks)
+        if self.doubted is None or model in self.doubted:
+            return checks
+        return tuple(check for check in checks if check.on_reject != "escalate" or not weighs_doubt(check.gate))
+
+    @property
+    def top_logprobs(self) -> int:
+        """How many alternatives of each token its gates read."""
+        every = chain(self.checks, *self.levels.values())
+        return Entropy.top_logprobs if any(wants_logprobs(check.gate) for check in every) else 0
 
 
 class Routes:
@@ -129,7 +151,9 @@ def checked(route: Route, request: Request, plan: Plan) -> Route:
     gate = MatchesSchema(schema=schema)
     if problem := gate.problem():
         raise InvalidRequest(f"the schema of the wanted output is no JSON Schema: {problem}", field="response_format")
-    return replace(route, checks=(*route.checks, Check(gate=gate)))
+    check = Check(gate=gate)
+    levels = {model: (*checks, check) for model, checks in route.levels.items()}
+    return replace(route, checks=(*route.checks, check), levels=levels)
 
 
 def fit(request: Request, route: Route, added: Size = NOTHING) -> tuple[Request, Size, Route]:

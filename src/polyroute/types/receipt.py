@@ -38,6 +38,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: Usage | None = None
     cost_usd: Decimal | None = None  # None: price unknown
     dropped: tuple[str, ...] = ()  # hints this upstream cannot express
+    purpose: str | None = None  # the gate that asked for it; None: it was to give the answer
     verdicts: tuple[Verdict, ...] = ()
 
 

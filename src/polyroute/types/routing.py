@@ -101,6 +101,8 @@ class Plan(Struct, frozen=True, kw_only=True):
 class Verdict(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gate: str
     accepted: bool
-    score: float | None = None
+    score: float | None = None  # 0..1
     reasons: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()  # what an output contract did to the answer
+    cost_usd: Decimal | None = None  # of the models it asked; they are attempts of their own
+    elapsed_ms: float = 0.0

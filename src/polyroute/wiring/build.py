@@ -28,6 +28,7 @@ from polyroute.ports import Classifier, Records, Seal, Transport
 from polyroute.providers.transport import open_transport
 from polyroute.server.services import AllFigures, Services
 from polyroute.stages.execution.runner import Surroundings
+from polyroute.stages.validation.parsing import Parsers
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.shared import SharedAccounts
 from polyroute.state.directory import Directory
@@ -46,13 +47,14 @@ from polyroute.types.cards import Deployment
 from polyroute.wiring import access, upkeep
 from polyroute.wiring.access import Gate, Managed
 from polyroute.wiring.dialects import DIALECTS
+from polyroute.wiring.gates import gate_problems
 from polyroute.wiring.overrides import Layers, layer_problems
 from polyroute.wiring.privacy import detector
 from polyroute.wiring.prompts import missing_prompts, registry
 from polyroute.wiring.provider_keys import Drawer, KeyedProviders, open_seal
 from polyroute.wiring.providers import Workshop, keyed_providers, logic_deployments
 from polyroute.wiring.reviewing import ReviewNotices, hold
-from polyroute.wiring.routes import RouteBook, gate_problems
+from polyroute.wiring.routes import RouteBook
 from polyroute.wiring.sign_on import open_sign_on
 from polyroute.wiring.stores import ClosableRecords, open_accounts, open_records, open_store
 from polyroute.wiring.watching import Watch
@@ -85,6 +87,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     latencies: Latencies
     health: Health
     metrics: Metrics
+    parsers: Parsers
     watch: Watch
     started_at_s: int
     records: ClosableRecords
@@ -112,6 +115,8 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         drawer = Drawer(records, keys_of_providers)
         await asyncio.to_thread(drawer.open)
         accounts = open_accounts(document, access.allowances(document, managed), store, ledger)
+        parsers = Parsers()
+        stack.push_async_callback(parsers.aclose)
         metrics = Metrics()
         watch = Watch(metrics, accounts, transport)
         stack.push_async_callback(watch.aclose)
@@ -128,6 +133,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             latencies=Latencies(),
             health=Health(time.monotonic(), watch.turned),
             metrics=metrics,
+            parsers=parsers,
             watch=watch,
             started_at_s=int(time.time()),
         )
@@ -164,12 +170,14 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         deployments={**_by_model(found), **logic_deployments(document)},
         tasks=pack,
         today=_utc_now().date(),
+        parsers=foundation.parsers,
     )
     keyed = KeyedProviders(workshop, foundation.drawer)
     routes = book.routes()
     layers = Layers(snapshot, book, routes, foundation.records, _utc_now)
     foundation.managed.limits = layers.limits
     parts = Parts(
+        pass_rates=foundation.watch.escalations.pass_rates,
         routes=routes,
         view_of=layers.view_of,
         prompts=registry(document, foundation.records, time.monotonic),

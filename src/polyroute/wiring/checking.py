@@ -8,7 +8,7 @@ from polyroute.config.contract import contract
 from polyroute.config.load import Loaded
 from polyroute.config.resolve import deployments
 from polyroute.errors import Problem
-from polyroute.wiring.routes import gate_problems
+from polyroute.wiring.gates import gate_problems
 
 
 def standing_problems(loaded: Loaded, env: Mapping[str, str]) -> tuple[Problem, ...]:

@@ -24,9 +24,10 @@ from polyroute.stages.matching.match import Boundary
 from polyroute.stages.route import Routes, View
 from polyroute.state.overrides import Override, read_override
 from polyroute.types.cards import Deployment
+from polyroute.wiring.gates import gate_problems
 from polyroute.wiring.privacy import boundary_of, detector, rules_of
 from polyroute.wiring.prompts import missing_prompts
-from polyroute.wiring.routes import RouteBook, gate_problems
+from polyroute.wiring.routes import RouteBook
 
 _log = logging.getLogger("polyroute.overrides")
 

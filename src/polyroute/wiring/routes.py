@@ -5,34 +5,29 @@ from datetime import date
 from itertools import chain
 from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from polyroute.catalog.tasks import TaskPack
 from polyroute.config import document as settings
 from polyroute.config.document import Document, names
 from polyroute.config.resolve import models_of
-from polyroute.errors import InvalidRequest, Problem, UnknownModel
-from polyroute.ports import Gate, Strategy
+from polyroute.errors import InvalidRequest, UnknownModel
+from polyroute.ports import Strategy
 from polyroute.stages.assembly.savings import dearest
 from polyroute.stages.route import ReviewPolicy, Route, Routes
 from polyroute.stages.selection import strategies
 from polyroute.stages.selection.constraints import Constraints
-from polyroute.stages.validation.gates import Json, Length, MatchesSchema
-from polyroute.stages.validation.judge import Check, OnReject
+from polyroute.stages.validation.gates import Length
+from polyroute.stages.validation.judge import Check
+from polyroute.stages.validation.parsing import Parsers
 from polyroute.telemetry.tiers import TierTarget
 from polyroute.types.cards import Deployment
 from polyroute.types.routing import Thresholds
+from polyroute.wiring.gates import GateSmith, gate_of_call, helpers_of
 from polyroute.wiring.privacy import boundary_of, rules_of
 from polyroute.wiring.prompts import contract_of, form_of
 
 LOGIC = "logic"  # the provider name of a route's plain-logic answers
-_ON_REJECT: Mapping[str, OnReject] = {"escalate": "escalate", "retry": "retry", "block": "block"}
-_GATES: Mapping[str, type[Json | MatchesSchema | Length]] = {
-    "json": Json,
-    "json_schema": MatchesSchema,
-    "length": Length,
-}
 _OVER_MODELS: Mapping[str, type[strategies.Fixed | strategies.Cheapest | strategies.Fastest | strategies.Cascade]] = {
     "fixed": strategies.Fixed,
     "cheapest": strategies.Cheapest,
@@ -53,6 +48,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
     deployments: Mapping[str, tuple[Deployment, ...]]  # by the document's name of the model
     tasks: TaskPack
     today: date
+    parsers: Parsers
 
     def routes(self) -> Routes:
         built = {name: self._route(name, route) for name, route in self.document.routes.items()}
@@ -85,18 +81,26 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         named = [_model_of_call(model, f"models[{at}]", routes) for at, model in enumerate(models)]
         found = list(chain.from_iterable(route.deployments for route in named))
         pool = tuple(dict.fromkeys(deployment.model for deployment in found))
-        checks = tuple(_gate_of_call(gate, f"gates[{at}]") for at, gate in enumerate(gates))
+        smith = GateSmith(parsers=self.parsers, name_model=lambda name: routes.find(name).deployments[0].model)
+        checks = smith.checks(tuple(gate_of_call(gate, f"gates[{at}]") for at, gate in enumerate(gates)))
         if strategy == "cascade" and not checks:
             checks = (Check(gate=Length()),)  # an empty answer is never good enough
+        asked = dict.fromkeys(name for model in pool for name in helpers_of(checks, model))
+        helpers = {name: routes.find(name).deployments for name in asked}
         return Route(
             name=f"execute/{strategy}",
             strategy_name=strategy,
             strategy=build(models=pool),
             deployments=tuple({deployment.id: deployment for deployment in found}.values()),
             checks=checks,
+            doubted=frozenset(pool[:-1]) if strategy == "cascade" else None,
+            helpers=helpers,
             baseline=dearest(tuple(found), self.today),
             privacy=rules_of(self.document.privacy),
-            members=tuple((model, route.name) for model, route in zip(models, named, strict=True)),
+            members=(
+                *((model, route.name) for model, route in zip(models, named, strict=True)),
+                *((name, routes.find(name).name) for name in asked),
+            ),
         )
 
     def _model(self, name: str, deployments: tuple[Deployment, ...]) -> Route:
@@ -113,6 +117,8 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         strategy_name, strategy = self._strategy(name, route)
         fallback = tuple(dict.fromkeys(chain.from_iterable(map(self._models, names(route.fallback)))))
         wanted = dict.fromkeys((*strategy.pool, *fallback))
+        smith = GateSmith(parsers=self.parsers, name_model=lambda target: self._models(target)[0])
+        checks, levels = smith.checks(route.gates), self._levels(smith, route.strategy)
         deployments = tuple(chain.from_iterable(self.deployments[model] for model in wanted))
         return Route(
             name=name,
@@ -120,7 +126,13 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             strategy=strategy,
             deployments=deployments,
             fallback=fallback,
-            checks=tuple(_gate(gate) for gate in route.gates),
+            checks=checks,
+            levels=levels,
+            doubted=frozenset(strategy.models[:-1]) if isinstance(strategy, strategies.Cascade) else None,
+            helpers=self._helpers(checks, levels, wanted),
+            races=isinstance(route.strategy, settings.Cascade) and route.strategy.race,
+            commit=route.commit,
+            on_review=_review(route),
             constraints=Constraints(
                 latency_budget_ms=route.latency_budget_ms,
                 cost_ceiling_usd=route.cost_ceiling_usd,
@@ -154,8 +166,9 @@ class RouteBook(Struct, frozen=True, kw_only=True):
                 return "cheapest", strategies.Cheapest(models=self._all(models))
             case settings.Fastest(models=models):
                 return "fastest", strategies.Fastest(models=self._all(models))
-            case settings.Cascade(models=models):
-                return "cascade", strategies.Cascade(models=self._all(models))
+            case settings.Cascade() as cascade:
+                rates = {model: rate for name, rate in cascade.pass_rate.items() for model in self._models(name)}
+                return "cascade", strategies.Cascade(models=self._all(cascade.models), pass_rates=rates)
             case settings.Complexity() as tiers:
                 return "complexity", strategies.Complexity(
                     simple=self._models(tiers.simple),
@@ -186,6 +199,17 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             case other:
                 raise UnknownModel(f"the strategy of route `{name}` is not one of this version: {type(other).__name__}")
 
+    def _levels(self, smith: GateSmith, strategy: settings.Strategy | None) -> dict[str, tuple[Check, ...]]:
+        if not isinstance(strategy, settings.Cascade):
+            return {}
+        return {model: smith.checks(gates) for name, gates in strategy.gates.items() for model in self._models(name)}
+
+    def _helpers(
+        self, checks: tuple[Check, ...], levels: Mapping[str, tuple[Check, ...]], models: Iterable[str]
+    ) -> dict[str, tuple[Deployment, ...]]:
+        asked = (name for model in models for name in helpers_of(levels.get(model, checks), model))
+        return {name: self.deployments[name] for name in dict.fromkeys(asked)}
+
     def _models(self, target: str) -> tuple[str, ...]:
         return models_of(self.document, target)
 
@@ -201,20 +225,6 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         if isinstance(strategy, strategies.Fixed):
             return self.deployments[strategy.models[0]][0]
         return dearest(deployments, self.today)
-
-
-def gate_problems(document: Document) -> tuple[Problem, ...]:
-    """What is wrong with the schemas that routes hold answers against."""
-    return tuple(
-        Problem(path=f"routes.{name}.gates[{at}].schema", message=f"not a JSON Schema: {problem}")
-        for name, route in document.routes.items()
-        for at, gate in enumerate(route.gates)
-        if isinstance(gate, settings.JsonSchemaGate) and (problem := MatchesSchema(schema=gate.schema).problem())
-    ) + tuple(
-        Problem(path=f"routes.{name}.output.schema", message=f"not a JSON Schema: {problem}")
-        for name, route in document.routes.items()
-        if (contract := contract_of(route)) is not None and (problem := contract.problem())
-    )
 
 
 def tier_targets(document: Document) -> dict[tuple[str, str], TierTarget]:
@@ -238,20 +248,6 @@ def _thresholds(strategy: settings.Strategy | None) -> Thresholds:
     return Thresholds()
 
 
-def _gate(gate: settings.Gate) -> Check:
-    built: Gate
-    match gate:
-        case settings.JsonGate():
-            built = Json(allow_fences=gate.allow_fences)
-        case settings.JsonSchemaGate():
-            built = MatchesSchema(schema=gate.schema, allow_fences=gate.allow_fences)
-        case settings.LengthGate():
-            built = Length(min_chars=gate.min_chars, max_chars=gate.max_chars)
-        case _:
-            raise InvalidRequest(f"the gate {type(gate).__name__} is not one of this version")
-    return Check(gate=built, on_reject=_ON_REJECT[gate.on_reject])
-
-
 def _review(route: settings.Route) -> ReviewPolicy:
     review = route.review or settings.Review()
     lapses_to: Literal["approved", "expired"] = "approved" if review.on_deadline == "approve" else "expired"
@@ -270,18 +266,3 @@ def _model_of_call(model: str, at: str, routes: Routes) -> Route:
             code="invalid_value",
         )
     return found
-
-
-def _gate_of_call(options: Mapping[str, object], at: str) -> Check:
-    """A gate that a call brings along. Raises InvalidRequest."""
-    kind = _GATES.get(str(options.get("use")))
-    if kind is None:
-        known = ", ".join(f"`{name}`" for name in _GATES)
-        raise InvalidRequest(f"`{at}.use` must be one of {known}", field=f"{at}.use", code="invalid_value")
-    try:
-        gate = msgspec.convert({name: value for name, value in options.items() if name != "use"}, kind)
-    except msgspec.ValidationError as exc:
-        raise InvalidRequest(f"`{at}`: {exc}", field=at) from None
-    if isinstance(gate, MatchesSchema) and (problem := gate.problem()):
-        raise InvalidRequest(f"`{at}.schema` is not a JSON Schema: {problem}", field=f"{at}.schema")
-    return Check(gate=gate)

@@ -13,12 +13,14 @@ from msgspec import Struct
 
 from polyroute import __version__
 from polyroute.config.alerts import watched
-from polyroute.config.document import Alert, Document, Telemetry
+from polyroute.config.document import Alert, Cascade, Document, Telemetry
 from polyroute.ports import Transport
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.applied import own_caps
+from polyroute.state.escalations import Band, Escalations
 from polyroute.telemetry import semantics
 from polyroute.telemetry.alerts import Alerts, Notice
+from polyroute.telemetry.cascades import CascadeMetrics, warn
 from polyroute.telemetry.log import RequestLog
 from polyroute.telemetry.metrics import Metrics
 from polyroute.telemetry.notices import Channel
@@ -42,6 +44,16 @@ class _Told(Struct, frozen=True):
     channel: Channel
 
 
+def _bands(document: Document) -> dict[str, Band]:
+    """By route, where its cascade says which share is expected to escalate."""
+    cascades = {name: route.strategy for name, route in document.routes.items() if isinstance(route.strategy, Cascade)}
+    return {
+        name: Band(low=band.min, high=band.max)
+        for name, cascade in cascades.items()
+        if (band := cascade.escalation_band) is not None
+    }
+
+
 class Watch:
     """One per gateway. `follow` puts a document in force."""
 
@@ -58,10 +70,13 @@ class Watch:
         self._sender: asyncio.Task[None] | None = None
         self._under_way: set[asyncio.Task[object]] = set()
         metrics.budgets = self._left
+        self.escalations = Escalations(time.monotonic, warn)
+        metrics.also(CascadeMetrics(self.escalations))
 
     def follow(self, document: Document) -> None:
         """Alerts and collector go on as they are where the document says the same of them."""
         self._tiers = TierWatch(tier_targets(document), time.monotonic, self._missed)
+        self.escalations.bands = _bands(document)
         if document.alerts != self._settings:
             self._settings = document.alerts
             self._told = tuple(self._open(alert) for alert in document.alerts)
@@ -82,6 +97,7 @@ class Watch:
         """On the request's path, after its books are closed."""
         self._metrics.answered(receipt)
         self._log.tell(receipt)
+        self.escalations.note(receipt)
         for breach in self._tiers.note(receipt):
             self._metrics.breached(breach)
         if self._exporter is not None:

@@ -13,6 +13,7 @@ from polyroute.errors import InvalidRequest, UnknownModel
 from polyroute.stages.route import Route, Routes
 from polyroute.stages.selection import strategies
 from polyroute.stages.validation.gates import Length, MatchesSchema
+from polyroute.stages.validation.parsing import Parsers
 from polyroute.types.cards import Deployment
 from polyroute.wiring.providers import logic_deployments
 from polyroute.wiring.routes import RouteBook
@@ -47,6 +48,7 @@ def book_of(text: str = DOCUMENT) -> RouteBook:
         deployments={**by_model, **logic_deployments(document)},
         tasks=tasks.load(),
         today=date(2026, 3, 1),
+        parsers=Parsers(),
     )
 
 

@@ -1,6 +1,7 @@
 """The attempts of one request, noted down as they end: what each cost, and what was held for it set free."""
 
 import asyncio
+from bisect import insort
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -15,6 +16,7 @@ from polyroute.stages.execution.meter import Meter, Ticket
 from polyroute.stages.execution.progress import Outcome
 from polyroute.state.health.health import Health
 from polyroute.types.cards import Deployment
+from polyroute.types.money import ZERO_USD
 from polyroute.types.receipt import Attempt, AttemptStatus, milliseconds
 from polyroute.types.response import Usage
 from polyroute.types.routing import Candidate, Needs, Verdict
@@ -28,6 +30,9 @@ class Trial(Struct, frozen=True, kw_only=True):
     candidate: Candidate
     started_s: float
     variant: str | None = None  # of the route's prompt
+    number: int = 0  # of all attempts of the request, in the order they began
+    purpose: str | None = None  # the gate that asked for it
+    needs: Needs | None = None  # of a call that asks something else than the request does
 
     @property
     def deployment(self) -> Deployment:
@@ -79,14 +84,21 @@ class AttemptLog:
         self._hide = hide
         self._health = health
         self.attempts: list[Attempt] = []
+        self._numbers: list[int] = []  # of `attempts`
         self.outcomes: tuple[Outcome, ...] = ()
         self.last_error: ProviderError | None = None
         self.refusals: list[Refused] = []
 
     @property
     def has_failed(self) -> bool:
-        """Whether the newest attempt failed; a rejected answer did not."""
-        return bool(self.attempts) and self.attempts[-1].status == "failed"
+        """Whether the newest attempt at an answer failed; a rejected answer did not."""
+        tried = [attempt.status for attempt in self.attempts if attempt.purpose is None]
+        return bool(tried) and tried[-1] == "failed"
+
+    def spent_on(self, purpose: str, step: int) -> Decimal:
+        """By the calls that a gate asked for, so far."""
+        asked = (a.cost_usd for a in self.attempts if a.purpose == purpose and a.step == step)
+        return sum((cost for cost in asked if cost is not None), ZERO_USD)
 
     def answered(self, trial: Trial, heard: Heard, judgement: Judgement | None = None) -> None:
         """A whole answer, accepted or not."""
@@ -96,7 +108,8 @@ class AttemptLog:
         status: AttemptStatus = "succeeded" if remedy is None else "rejected"
         self._note(trial, status, heard, heard.usage or self._counted(trial, heard), judgement=judgement)
         self._health.succeeded(trial.deployment.id, self._monotonic())
-        self.outcomes += (Outcome(step=trial.step, accepted=remedy is None, remedy=remedy or Remedy.SWITCH),)
+        if trial.purpose is None:
+            self.outcomes += (Outcome(step=trial.step, accepted=remedy is None, remedy=remedy or Remedy.SWITCH),)
 
     def failed(self, trial: Trial, error: ProviderError, heard: Heard = NOTHING) -> None:
         if self._hide is not None:
@@ -107,6 +120,8 @@ class AttemptLog:
             usage = self._counted(trial, heard)
         self._note(trial, "failed", heard, usage, error=error)
         self._health.failed(trial.deployment.id, error, self._monotonic())
+        if trial.purpose is not None:
+            return
         self.outcomes += (Outcome(step=trial.step, remedy=error.remedy, retry_after_s=error.retry_after_s),)
         self.last_error = error.with_traceback(None)  # its frames hold this log, and would keep both
 
@@ -123,12 +138,27 @@ class AttemptLog:
         else:
             self._note(trial, "failed", heard, usage, error=cause)
 
+    def outrun(self, trial: Trial, heard: Heard, judgement: Judgement | None) -> None:
+        """A whole answer that came after another had been accepted."""
+        self._note(trial, "cancelled", heard, heard.usage or self._counted(trial, heard), judgement=judgement)
+        self._health.succeeded(trial.deployment.id, self._monotonic())
+
+    def in_order_of_steps(self) -> None:
+        """Where several steps were tried at once: what comes next is decided from the last of them."""
+        self.outcomes = tuple(sorted(self.outcomes, key=lambda outcome: outcome.step))
+
+    def unsent(self, trial: Trial) -> None:
+        """It was opened, and nothing was sent."""
+        self._note(trial, "cancelled", NOTHING, None)
+
     def under_way(self, trial: Trial, dropped: tuple[str, ...]) -> Attempt:
         """The attempt whose stream has begun, as far as it is known."""
         return self._attempt(trial, "succeeded", Heard(dropped=dropped), None, None)
 
     def _counted(self, trial: Trial, heard: Heard) -> Usage:
-        return costs.counted(self._needs, trial.candidate, trial.ticket.max_output_tokens, heard.output_tokens)
+        return costs.counted(
+            trial.needs or self._needs, trial.candidate, trial.ticket.max_output_tokens, heard.output_tokens
+        )
 
     def _note(
         self,
@@ -144,7 +174,10 @@ class AttemptLog:
             usage = costs.metered(usage, self._needs, trial.deployment, self._day)
         cost_usd = costs.cost_of(usage, trial.deployment, self._day)
         self._meter.end(trial.ticket, cost_usd, 0 if usage is None else usage.total_tokens)
-        self.attempts.append(self._attempt(trial, status, heard, usage, cost_usd, error=error, judgement=judgement))
+        ended = self._attempt(trial, status, heard, usage, cost_usd, error=error, judgement=judgement)
+        # In the order they began, also where several are under way at once.
+        insort(self._numbers, trial.number)
+        self.attempts.insert(self._numbers.index(trial.number), ended)
 
     def _attempt(
         self,
@@ -181,6 +214,7 @@ class AttemptLog:
             usage=usage,
             cost_usd=cost_usd,
             dropped=heard.dropped,
+            purpose=trial.purpose,
             verdicts=judgement.verdicts if judgement else (),
         )
 

@@ -59,18 +59,18 @@ class Meter:
         self._turn: Turn | None = None  # come, and not used yet
         self.clamped_to: int | None = None
 
-    async def begin(self, candidate: Candidate, number: int, now_s: float) -> Ticket:
+    async def begin(self, candidate: Candidate, number: int, now_s: float, needs: Needs | None = None) -> Ticket:
         """Durable when it returns. Raises BudgetExceeded, RateLimited, PriceUnknown or StoreError, with nothing held.
 
-        `now_s`: monotonic.
+        `now_s`: monotonic. `needs`: of a call that asks something else than the request does.
         """
         facts, deployment, now = self._facts, candidate.deployment, self._utc_now()
-        asked = tokens_asked(facts.needs)
+        asked = tokens_asked(needs or facts.needs)
         where = (deployment.model, deployment.id, deployment.provider)
         place = await self._accounts.occupy(*where, asked, now_s, self._turn)
         self._turn = None
         try:
-            hold, worst_usd, max_output_tokens = await self._reserve(candidate, now)
+            hold, worst_usd, max_output_tokens = await self._reserve(candidate, needs or facts.needs, now)
         except BaseException:
             self._accounts.annul(place)
             raise
@@ -113,12 +113,14 @@ class Meter:
             self._accounts.pass_on(self._turn)
             self._turn = None
 
-    async def _reserve(self, candidate: Candidate, now: datetime) -> tuple[Hold, Decimal | None, int | None]:
+    async def _reserve(
+        self, candidate: Candidate, needs: Needs, now: datetime
+    ) -> tuple[Hold, Decimal | None, int | None]:
         accounts, caller, model = self._accounts, self._facts.caller, candidate.deployment.model
         at = candidate.deployment.id, candidate.deployment.provider
         left_usd = accounts.remaining_usd(caller, model, now, *at)
         while True:
-            worst_usd, tokens = self._affordable(candidate, left_usd)
+            worst_usd, tokens = self._affordable(candidate, needs, left_usd)
             try:
                 return await accounts.reserve(caller, model, worst_usd, now, *at), worst_usd, tokens
             except BudgetExceeded:  # other replicas have spent meanwhile: perhaps a shorter answer fits
@@ -144,22 +146,24 @@ class Meter:
             )
         )
 
-    def _affordable(self, candidate: Candidate, left_usd: Decimal | None) -> tuple[Decimal | None, int | None]:
+    def _affordable(
+        self, candidate: Candidate, needs: Needs, left_usd: Decimal | None
+    ) -> tuple[Decimal | None, int | None]:
         """The worst case to hold, and the output cap that makes it one; no cap where the caller's or card's holds."""
         facts, deployment, worst_usd = self._facts, candidate.deployment, candidate.worst_usd
         price = pricing.price_at(deployment.card, facts.day)
         if worst_usd is None or price is None or (left_usd is None and not facts.has_ceiling):
             return worst_usd, None  # an unknown price that the hold may refuse, or nothing to keep within
-        if facts.needs.operation != "chat":
+        if needs.operation != "chat":
             return worst_usd, None  # only a text can be made shorter: the hold takes it whole, or refuses
         if left_usd is None or worst_usd <= left_usd:
-            bound_is_known = facts.needs.output_tokens or deployment.card.max_output_tokens
+            bound_is_known = needs.output_tokens or deployment.card.max_output_tokens
             return worst_usd, None if bound_is_known else candidate.output_bound_tokens
-        tokens = _tokens_for(left_usd, candidate, facts.needs, price)
+        tokens = _tokens_for(left_usd, candidate, needs, price)
         if tokens < facts.min_output_tokens:
             return worst_usd, None  # the hold refuses it, and names the budget
         self.clamped_to = min(tokens, self.clamped_to or tokens)
-        return _worst(candidate, facts.needs, tokens, price), tokens
+        return _worst(candidate, needs, tokens, price), tokens
 
 
 def tokens_asked(needs: Needs) -> int:

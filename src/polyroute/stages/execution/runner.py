@@ -4,7 +4,10 @@ A provider's error never leaves by itself: it is an attempt on the record, and e
 caller learns of all of them (PlanExhausted, DeadlineExceeded). Cancellation passes through; what was held is settled.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import assert_never
 
 from msgspec import Struct
@@ -14,14 +17,16 @@ from polyroute.errors import (
     BudgetExceeded,
     DeadlineExceeded,
     PlanExhausted,
+    PolyrouteError,
     ProviderError,
     RateLimited,
     StreamInterrupted,
 )
-from polyroute.ports import Judgement, Monotonic, Provider
+from polyroute.ports import CallModel, Hearing, Monotonic, Provider
 from polyroute.stages.execution import costs
 from polyroute.stages.execution.attempts import NOTHING, AttemptLog, Heard, Trial
 from polyroute.stages.execution.meter import Meter
+from polyroute.stages.execution.probabilities import with_logprobs
 from polyroute.stages.execution.progress import MAX_JITTER, Accept, GiveUp, Try, decide
 from polyroute.stages.execution.wording import Wording
 from polyroute.state.health.health import Health
@@ -29,7 +34,7 @@ from polyroute.types.cards import Deadlines
 from polyroute.types.receipt import Attempt
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Ended, Reply, Response, Started, WireBytes
-from polyroute.types.routing import Plan
+from polyroute.types.routing import Candidate, Needs, Plan
 from polyroute.types.trace import Trace
 
 
@@ -43,6 +48,13 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     health: Health
 
 
+class Aside(Struct, frozen=True, kw_only=True):
+    """A call that a gate asks for: who can answer it, best first, and what it needs of them."""
+
+    candidates: tuple[Candidate, ...]
+    needs: Needs
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """One request's plan, and what carrying it out needs to know."""
 
@@ -50,7 +62,12 @@ class Order(Struct, frozen=True, kw_only=True):
     plan: Plan
     deadline_s: float  # monotonic
     read: Callable[[Reply], Response]
-    judge: Callable[[Reply], Awaitable[Judgement]] | None = None
+    hear: Callable[[int, CallModel], Hearing] | None = (
+        None  # opens the hearing on a step's answer; None: none is judged
+    )
+    aside: Callable[[str, Request], Aside] | None = None  # whom a gate's call may go to
+    race: tuple[int, ...] = ()  # the steps that are called at once, to begin with
+    top_logprobs: int = 0  # asked of models that give them, whatever the caller asked
     wording: Wording | None = None  # what the route adds to the request, whoever answers it
     trace: Trace | None = None  # that the request belongs to
 
@@ -63,6 +80,10 @@ class Run:
         self._around = around
         self._meter = meter
         self.log = log
+        self._opening = asyncio.Lock()  # attempts are numbered, and written down, one after another
+        self._begun = 0
+        self._won: Reply | None = None  # the accepted answer
+        self.is_held = False  # the accepted answer waits for a person
         self._waits_until_s: float | None = None
         self.paused_s = 0.0  # between attempts, and for room
 
@@ -70,6 +91,8 @@ class Run:
         """The accepted answer."""
         reply: Reply | None = None
         try:
+            if self._order.race:
+                reply = await self._race(self._order.race)
             while (step := await self._next_step()) is not None:
                 reply = await self._call(step)
         finally:
@@ -154,11 +177,33 @@ class Run:
             return DeadlineExceeded(f"the request's time ran out ({tried})", attempts)
         return PlanExhausted(f"every attempt failed ({tried})", attempts, self.log.last_error)
 
+    async def _race(self, steps: tuple[int, ...]) -> Reply | None:
+        """The first good answer of several calls made at once; the others are given up. None where none is good."""
+        racing = {asyncio.ensure_future(self._call(step)) for step in steps}
+        pending, broken = racing, list[BaseException]()
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    if (exc := one.exception()) is not None:
+                        broken.append(exc)
+                    elif self._won is not None and one.result() is self._won:
+                        return self._won
+        finally:
+            for one in pending:
+                one.cancel()
+            await asyncio.gather(*racing, return_exceptions=True)
+        if broken:
+            raise broken[0]
+        self.log.in_order_of_steps()
+        return None
+
     async def _call(self, number: int) -> Reply | None:
         order, trial = self._order, await self._begin(number)
         if trial is None:
             return None
         heard, judgement = NOTHING, None
+        hearing = None if order.hear is None else order.hear(number, partial(self._ask, number))
         try:
             reply = await self._provider(trial).complete(
                 self._worded(trial), trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
@@ -172,8 +217,8 @@ class Run:
             )
             if reply.usage is None:
                 heard = replace(heard, output_tokens=costs.tokens_in(order.read(reply)))
-            if order.judge is not None:
-                judgement = await order.judge(reply)
+            if hearing is not None:
+                judgement = await hearing.judge(order.read(reply))
                 if judgement.response is not None:
                     reply = replace(reply, wire=None, response=judgement.response)
         except ProviderError as exc:
@@ -182,8 +227,41 @@ class Run:
         except BaseException as exc:
             self.log.abandoned(trial, exc, heard)
             raise
+        finally:
+            if hearing is not None:
+                await hearing.aclose()
+        if self._won is not None:
+            self.log.outrun(trial, heard, judgement)
+            return None
         self.log.answered(trial, heard, judgement)
+        if judgement is None or judgement.remedy is None:
+            self._won = reply
+            self.is_held = judgement is not None and judgement.is_held
         return reply
+
+    async def _ask(self, step: int, model: str, request: Request, *, purpose: str) -> Response:
+        """`CallModel` for what judges the answer of `step`: attempts of this request, until one answers."""
+        order = self._order
+        assert order.aside is not None  # gates that ask come with somebody to ask
+        aside = order.aside(model, request)
+        for candidate in aside.candidates:
+            trial = await self._begin_with(candidate, step, purpose=purpose, needs=aside.needs)
+            worded = self._worded(trial, request)
+            try:
+                reply = await self._provider(trial).complete(
+                    worded, trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
+                )
+            except ProviderError as exc:
+                self.log.failed(trial, exc)
+                continue
+            except BaseException as exc:
+                self.log.abandoned(trial, exc)
+                raise
+            assert reply.response is not None  # no wire was sent, so none came back
+            tokens = 0 if reply.usage is not None else costs.tokens_in(reply.response)
+            self.log.answered(trial, Heard(usage=reply.usage, model=reply.model, output_tokens=tokens))
+            return reply.response
+        raise PlanExhausted(f"{model} did not answer", self.log.attempts)
 
     async def _open(self, number: int) -> "Flow | None":
         trial = await self._begin(number)
@@ -211,28 +289,59 @@ class Run:
 
     async def _begin(self, number: int) -> Trial | None:
         """None where there is no room for another call."""
-        candidate, now = self._order.plan.steps[number].candidate, self._around.monotonic()
+        candidate = self._order.plan.steps[number].candidate
         try:
-            ticket = await self._meter.begin(candidate, len(self.log.attempts), now)
+            return await self._begin_with(candidate, number)
         except (RateLimited, BudgetExceeded) as refusal:
             if not refusal.elsewhere:
                 raise
             self.log.refused(number, refusal)
             return None
-        self._around.health.began(candidate.deployment.id, now)
-        wording = self._order.wording
-        return Trial(
-            ticket=ticket,
-            step=number,
-            candidate=candidate,
-            started_s=self._around.monotonic(),
-            variant=wording.variant_for(candidate.deployment) if wording is not None else None,
-        )
 
-    def _worded(self, trial: Trial) -> Request:
-        """The request as this deployment is to read it, and what it is told of the trace."""
+    async def _begin_with(
+        self, candidate: Candidate, step: int, *, purpose: str | None = None, needs: Needs | None = None
+    ) -> Trial:
+        """Leave to call `candidate`. Who is cancelled meanwhile leaves no attempt open behind."""
+        wording, now = self._order.wording, self._around.monotonic()
+
+        async def begun() -> Trial:
+            async with self._opening:
+                number = self._begun
+                ticket = await self._meter.begin(candidate, number, now, needs)
+                self._begun += 1
+            self._around.health.began(candidate.deployment.id, now)
+            return Trial(
+                ticket=ticket,
+                step=step,
+                candidate=candidate,
+                started_s=self._around.monotonic(),
+                variant=wording.variant_for(candidate.deployment) if wording is not None and purpose is None else None,
+                number=number,
+                purpose=purpose,
+                needs=needs,
+            )
+
+        if purpose is None and not self._order.race:
+            return await begun()
+        opening = asyncio.ensure_future(begun())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with suppress(PolyrouteError):
+                self.log.unsent(await opening)
+            raise
+
+    def _worded(self, trial: Trial, request: Request | None = None) -> Request:
+        """The request as this deployment is to read it, and what it is told of the trace.
+
+        The caller's own conversation gets what the route adds to it; what a gate asks otherwise goes as it is.
+        """
         order = self._order
-        worded = order.request if order.wording is None else order.wording.put_to(order.request, trial.deployment)
+        worded = asked = order.request if request is None else request
+        if order.wording is not None and asked.messages is order.request.messages:
+            worded = order.wording.put_to(asked, trial.deployment)
+        if order.top_logprobs and request is None:
+            worded = with_logprobs(worded, trial.deployment, order.top_logprobs)
         return worded if order.trace is None else replace(worded, trace=order.trace.under(trial.ticket.attempt_id))
 
     def _provider(self, trial: Trial) -> Provider:

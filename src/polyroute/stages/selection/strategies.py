@@ -15,6 +15,8 @@ from polyroute.catalog.tasks import TaskPack, fitness
 from polyroute.conditions import Condition, holds, see
 from polyroute.ports import Choice, Selection
 from polyroute.stages.selection.constraints import by_latency, by_price
+from polyroute.stages.selection.levels import Level, worth_it
+from polyroute.types.money import ZERO_USD
 from polyroute.types.routing import Candidate
 
 Models: TypeAlias = tuple[str, ...]
@@ -148,16 +150,36 @@ class Fastest(Options, frozen=True):
 
 
 class Cascade(Options, frozen=True):
-    """In the order given; a gate that rejects an answer escalates to the next."""
+    """In the order given; a gate that rejects an answer escalates to the next.
+
+    A level that does not pay is left out: it must cost less, with its gates, than what its accepted answers save
+    (`levels.py`). It is asked only where every other has failed.
+    """
 
     models: Models
+    pass_rates: dict[str, float] = {}  # declared, by model
 
     @property
     def pool(self) -> Models:
         return self.models
 
     def choose(self, selection: Selection) -> Choice:
-        return Choice(models=self.models, reason="cascade: " + " → ".join(self.models))
+        rates = {**selection.pass_rates, **self.pass_rates}
+        levels = tuple(
+            Level(
+                model=model,
+                usd=next((c.expected_usd for c in selection.candidates if c.deployment.model == model), None),
+                check_usd=selection.check_usd.get(model, ZERO_USD),
+                pass_rate=rates.get(model),
+                is_declared=model in self.pass_rates,
+            )
+            for model in self.models
+        )
+        kept, reasons = worth_it(levels)
+        left_out = tuple(model for model in self.models if model not in kept)
+        chain = " → ".join(kept)
+        reason = f"cascade: {chain}" if len(kept) > 1 or not left_out else f"straight to {chain}, no cascade"
+        return Choice(models=(*kept, *left_out), reason="; ".join((reason, *reasons)))
 
 
 class Logic(Options, frozen=True):

@@ -100,7 +100,7 @@ class Length(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Regex(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Accepts a response in which `matches` is found and `excludes` is not. RE2: in linear time, whatever the pattern."""
+    """Accepts a response in which `matches` is found and `excludes` is not. RE2 takes linear time."""
 
     matches: str | None = None
     excludes: str | None = None

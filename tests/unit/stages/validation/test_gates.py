@@ -1,8 +1,6 @@
 import pytest
 
-from polyroute.errors import Remedy
 from polyroute.stages.validation.gates import Json, Length, MatchesSchema
-from polyroute.stages.validation.judge import Check, judge
 from polyroute.types.content import Text
 from polyroute.types.request import ask
 from polyroute.types.response import Choice, Response, StopReason
@@ -57,15 +55,3 @@ def test_a_schema_that_is_none_is_known_beforehand() -> None:
 @pytest.mark.parametrize(("text", "accepted"), [("four", True), ("  ", False), ("too long", False)])
 async def test_length_counts_characters(text: str, accepted: bool) -> None:
     assert (await Length(max_chars=5).judge(REQUEST, answer(text))).accepted is accepted
-
-
-async def test_the_first_gate_that_rejects_decides_what_happens() -> None:
-    checks = (Check(gate=Length()), Check(gate=Json(), on_reject="retry"), Check(gate=Length(min_chars=99)))
-    judgement = await judge(checks, REQUEST, answer("not json"))
-    assert judgement.remedy is Remedy.RETRY
-    assert [verdict.accepted for verdict in judgement.verdicts] == [True, False]
-
-
-async def test_an_answer_that_passes_all_is_accepted() -> None:
-    judgement = await judge((Check(gate=Length()), Check(gate=Json())), REQUEST, answer("{}"))
-    assert judgement.remedy is None
