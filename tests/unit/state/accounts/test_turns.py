@@ -6,7 +6,7 @@ import time
 import pytest
 
 from polyroute.errors import RateLimited
-from polyroute.state.accounts.accounts import Accounts
+from polyroute.state.accounts.accounts import Accounts, Admission
 from polyroute.state.accounts.allowances import Allowance, Allowances, Rates, Waiting
 from polyroute.state.accounts.turns import Turn
 from polyroute.types.access import Caller
@@ -27,10 +27,10 @@ def desk(*, parallel: int = 1, per_team: int = 100, longest_s: float = 10.0, hea
 async def call(accounts: Accounts, team: str, done: list[str], *, until_s: float | None = None) -> None:
     """One request, as the runner sends it; under way for one turn of the loop."""
     turn: Turn | None = None
-    while True:
+    admission: Admission | None = None
+    while admission is None:
         try:
             admission = await accounts.occupy(*PLACE, 0, time.monotonic(), turn)
-            break
         except RateLimited as refused:
             end_s = time.monotonic() + 5 if until_s is None else until_s
             turn = await accounts.wait(refused, Caller(team=team), turn, end_s)
@@ -40,7 +40,8 @@ async def call(accounts: Accounts, team: str, done: list[str], *, until_s: float
 
 
 async def test_two_teams_at_ten_to_one_share_evenly() -> None:
-    accounts, done = desk(per_team=1000), []
+    accounts = desk(per_team=1000)
+    done: list[str] = []
     tasks = [asyncio.create_task(call(accounts, "blue", done)) for _ in range(200)]
     tasks += [asyncio.create_task(call(accounts, "red", done)) for _ in range(20)]
     await asyncio.gather(*tasks)
@@ -49,14 +50,16 @@ async def test_two_teams_at_ten_to_one_share_evenly() -> None:
 
 
 async def test_weights_set_the_shares() -> None:
-    accounts, done = desk(heavy=3), []
+    accounts = desk(heavy=3)
+    done: list[str] = []
     tasks = [asyncio.create_task(call(accounts, team, done)) for team in ("red", "blue") for _ in range(60)]
     await asyncio.gather(*tasks)
     assert abs(done[1:61].count("blue") - 45) <= 2
 
 
 async def test_who_leaves_while_waiting_blocks_nobody() -> None:
-    accounts, done = desk(), []
+    accounts = desk()
+    done: list[str] = []
     first = await accounts.occupy(*PLACE, 0, time.monotonic())
     waiting = [asyncio.create_task(call(accounts, "blue", done)) for _ in range(4)]
     await asyncio.sleep(0)
@@ -69,7 +72,8 @@ async def test_who_leaves_while_waiting_blocks_nobody() -> None:
 
 
 async def test_a_full_line_refuses_at_once_and_another_team_still_waits() -> None:
-    accounts, done = desk(per_team=2), []
+    accounts = desk(per_team=2)
+    done: list[str] = []
     first = await accounts.occupy(*PLACE, 0, time.monotonic())
     waiting = [asyncio.create_task(call(accounts, "blue", done)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -85,7 +89,8 @@ async def test_a_full_line_refuses_at_once_and_another_team_still_waits() -> Non
 
 
 async def test_nobody_waits_past_the_end() -> None:
-    accounts, done = desk(), []
+    accounts = desk()
+    done: list[str] = []
     first = await accounts.occupy(*PLACE, 0, time.monotonic())
     with pytest.raises(RateLimited):
         await call(accounts, "blue", done, until_s=time.monotonic() + 0.02)
@@ -95,7 +100,8 @@ async def test_nobody_waits_past_the_end() -> None:
 
 
 async def test_who_comes_while_others_wait_goes_behind_them() -> None:
-    accounts, done = desk(), []
+    accounts = desk()
+    done: list[str] = []
     first = await accounts.occupy(*PLACE, 0, time.monotonic())
     waiting = asyncio.create_task(call(accounts, "blue", done))
     await asyncio.sleep(0)
