@@ -82,6 +82,9 @@ class RequestPath:
         is_held_back = prepared.route.judges and prepared.route.commit == "validated"
         if is_held_back or prepared.route.review is not None:
             return await self._stream_judged(prepared)
+        if prepared.route.judges:
+            told = f"{prepared.plan.reason}; the stream is told from its first token on, so no gate judges it"
+            prepared.draft.plan = replace(prepared.plan, reason=told)
         journey = await self._start(prepared)
         flow = await self._or_settle(journey, journey.run.open)
         relayed = Relayed(
@@ -338,11 +341,12 @@ class RequestPath:
         return hear
 
     async def _settle(
-        self, journey: Journey, state: RequestState, *, stop: str | None = None, error: BaseException | None = None
+        self, journey: Journey, state: RequestState, *, reply: Reply | None = None, error: BaseException | None = None
     ) -> Receipt:
         """Stage 6: the receipt, and the books. Durable when it returns, and written also where the caller leaves."""
         parts, draft, run = self._parts, journey.prepared.draft, journey.run
         attempts, now_s = run.log.attempts, parts.around.monotonic()
+        stop = None if reply is None else reply.stop.value
         parts.accounts.leave(journey.admission)
         draft.mark(now_s)
         draft.paused_s, draft.clamped_to = run.paused_s, journey.meter.clamped_to
@@ -359,6 +363,8 @@ class RequestPath:
             parts.observe(receipt)
             raise
         parts.observe(receipt)
+        request = journey.prepared.request
+        parts.overhear(receipt, request, None if reply is None else lambda: self.read(request, reply))
         return receipt
 
     async def _settle_for_nobody(self, journey: Journey, cause: BaseException) -> Receipt | None:
@@ -376,7 +382,7 @@ class RequestPath:
         policy = prepared.route.review or (prepared.route.on_review if journey.run.is_held else None)
         if policy is not None:
             await self._or_settle(journey, lambda: self._hold(journey, reply, policy))
-        receipt = await self._settle(journey, "settled", stop=reply.stop.value)
+        receipt = await self._settle(journey, "settled", reply=reply)
         if policy is not None:
             raise AnswerHeld(review_id(receipt.request_id))
         return Answer(reply=reply, receipt=receipt)

@@ -34,6 +34,9 @@ VERBS = {
     "budget": Verb("budget:budget", "Show and set what may be spent."),
     "ledger": Verb("ledger:ledger", "Verify, recover, reconcile, reprice or export the books."),
     "migrate": Verb("migrating:migrate", "Bring the database's schema forward or back."),
+    "drill": Verb(
+        "drill.verb:drill", "Rehearse a provider's failure on past traffic, simulated; tell what fallbacks did."
+    ),
     "doctor": Verb("doctor:doctor", "Look for what would keep the gateway from working here."),
     "version": Verb("documents:version", "Print the version."),
 }
