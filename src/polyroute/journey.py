@@ -20,7 +20,7 @@ from polyroute.state.accounts.accounts import Accounts, Admission
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request
-from polyroute.types.response import Chunk, Reply
+from polyroute.types.response import Chunk, Reply, Response
 from polyroute.types.review import Review
 from polyroute.types.routing import Needs, Plan, RequestClass
 from polyroute.types.trace import Trace
@@ -90,6 +90,9 @@ class Parts(Struct, frozen=True, kw_only=True):
         _not_known  # of a route, by model: what its gates accepted lately
     )
     observe: Callable[[Receipt], None]  # told of every settled receipt
+    overhear: Callable[[Receipt, Request, Callable[[], Response] | None], None] = (  # right after, of what was said
+        lambda receipt, request, answer: None
+    )
     begin_trace: Callable[[str], Trace | None] = lambda request_id: None  # for a request that came without one
     detector: Detector = Detector()  # of personal data
     view_of: Callable[[str], View | None] = lambda tenant: None  # what holds for a tenant alone; cheap

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.journeys.rig import ADMIN, DOCUMENT, ENV, PATIENCE_S, Rig, ask, gateway
@@ -91,6 +92,20 @@ async def test_prompts_and_answers_are_told_nobody(tmp_path: Path) -> None:
         await rig.built.foundation.watch.aclose()
     assert listener.taken.log
     assert not any(b"secret" in heard.body for heard in listener.taken.log)
+
+
+async def test_where_the_document_says_so_they_are_told_with_personal_data_masked(tmp_path: Path) -> None:
+    async with watched(tmp_path, ", content: true") as (rig, provider, listener):
+        provider.answers(chat("written to bob@example.com"))
+        answer = await rig.post(CHAT, ask("write to ann@example.com"))
+        assert b"bob@example.com" in answer.body, "the caller gets its answer as it is"
+        await rig.built.foundation.watch.aclose()
+    about = next(told(span.attributes) for span in listener.spans if span.kind == 2)
+    asked, said = orjson.loads(about["gen_ai.input.messages"]), orjson.loads(about["gen_ai.output.messages"])
+    assert asked == [{"role": "user", "parts": [{"type": "text", "content": "write to [email]"}]}]
+    assert said == [
+        {"role": "assistant", "parts": [{"type": "text", "content": "written to [email]"}], "finish_reason": "end"}
+    ]
 
 
 async def test_no_request_is_slower_or_lost_for_a_dead_collector(

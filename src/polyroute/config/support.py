@@ -31,7 +31,6 @@ GAPS = (
     Gap("store.vectors", "searches no vectors", _values("embedded")),
     Gap("routes.*.strategy.use", "cannot choose so", _STRATEGIES),
     Gap("routes.*.cache", "caches no answers"),
-    Gap("telemetry.content", "never tells prompts and answers", _values(False)),
     Gap("pipelines.*", "runs no pipelines"),
     Gap("batch", "runs no batches"),
     Gap("classifiers.*", "has no classifiers of one's own"),

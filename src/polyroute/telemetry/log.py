@@ -14,7 +14,7 @@ from polyroute.types.receipt import Receipt
 _log = logging.getLogger("polyroute.requests")
 _FINE = ("settled", "cancelled")
 _PER_SECOND = 50  # fallbacks and failures
-_LONGEST = 100  # characters of what others named
+_LONGEST = 72  # characters of what others named
 
 
 class RequestLog:

@@ -84,7 +84,7 @@ class TierWatch:
 def _checks(receipt: Receipt, target: TierTarget) -> Iterator[tuple[str, bool, str]]:
     """Each target's kind, whether the answer missed it, and what was promised."""
     if target.latency_ms is not None:
-        answer = receipt.attempts[-1]
+        answer = next(attempt for attempt in reversed(receipt.attempts) if attempt.purpose is None)
         took_ms = answer.first_token_ms or answer.duration_ms
         yield "latency", took_ms > target.latency_ms, f"{target.latency_ms:g} ms"
     tokens = receipt.usage.total_tokens if receipt.usage else 0

@@ -200,6 +200,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         detector=detector(document),
         hold=lambda review: hold(review, reviews, notices),
         observe=foundation.watch.observe,
+        overhear=foundation.watch.overhear,
         begin_trace=foundation.watch.begin_trace,
     )
     is_open = document.server.auth == "open"

@@ -5,7 +5,7 @@ The document in force says who they are; what outlives it (figures, what an aler
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -24,13 +24,17 @@ from polyroute.telemetry.cascades import CascadeMetrics, warn
 from polyroute.telemetry.log import RequestLog
 from polyroute.telemetry.metrics import Metrics
 from polyroute.telemetry.notices import Channel
+from polyroute.telemetry.otlp.content import Spoken
 from polyroute.telemetry.otlp.exporter import Collector, Exporter
 from polyroute.telemetry.otlp.values import resource, scope
 from polyroute.telemetry.tiers import Breach, TierWatch
 from polyroute.telemetry.webhook import Webhook
 from polyroute.types.money import from_nanos
 from polyroute.types.receipt import Receipt, Spent
+from polyroute.types.request import Request
+from polyroute.types.response import Response
 from polyroute.types.trace import Trace
+from polyroute.wiring.privacy import detector
 from polyroute.wiring.routes import tier_targets
 
 _LOOK_S = 1.0
@@ -93,7 +97,7 @@ class Watch:
         """For a request that came without a trace; None where nobody would see it."""
         return Trace.begin(request_id, self._telemetry.sampled) if self._exporter is not None else None
 
-    def observe(self, receipt: Receipt, content: Mapping[str, str] = {}) -> None:
+    def observe(self, receipt: Receipt) -> None:
         """On the request's path, after its books are closed."""
         self._metrics.answered(receipt)
         self._log.tell(receipt)
@@ -101,13 +105,18 @@ class Watch:
         for breach in self._tiers.note(receipt):
             self._metrics.breached(breach)
         if self._exporter is not None:
-            self._exporter.tell(receipt, content)
+            self._exporter.tell(receipt)
         if self._told:
             now_s = time.monotonic()
             for told in self._told:
                 self._tell(told, told.alerts.note(receipt, now_s), now_s)
                 if told.alerts.watches_budgets:
                     self._spent(told, receipt, now_s)
+
+    def overhear(self, receipt: Receipt, request: Request, answer: Callable[[], Response] | None) -> None:
+        """What was said, of the request that was observed last. Only where the document tells it."""
+        if self._exporter is not None and self._telemetry.content:
+            self._exporter.tell_content(receipt, Spoken(request, answer))
 
     def turned(self, deployment: str, before: str, after: str) -> None:
         """A breaker is in another state."""
@@ -194,6 +203,7 @@ class Watch:
                 name: semantics.FAMILIES.get(provider.dialect, provider.dialect)
                 for name, provider in document.providers.items()
             },
+            detector=detector(document),
         )
         return Exporter(
             collector,

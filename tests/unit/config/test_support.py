@@ -28,7 +28,6 @@ def paths_of(text: str) -> list[str]:
         ("routes: {r: {strategy: {use: learned, models: [m, n], artifact: a}}}", ["routes.r.strategy.use"]),
         ("routes: {r: {strategy: {use: llm, models: [m], router: n, prompt: x}}}", ["routes.r.strategy.use"]),
         ("routes: {r: {strategy: {use: split, arms: [{route: s}]}}, s: {primary: m}}", ["routes.r.strategy.use"]),
-        ("telemetry: {otlp: 'http://127.0.0.1:4318', content: true}", ["telemetry.otlp", "telemetry.content"]),
         ("pipelines: {p: {nodes: []}}", ["pipelines.p"]),
         ("batch: {window: '22:00-06:00', deadline: 24h}", ["batch"]),
         ("classifiers: {c: {use: examples, file: f}}", ["classifiers.c"]),

@@ -15,8 +15,10 @@ from msgspec import Struct
 
 from polyroute.errors import ProviderError
 from polyroute.ports import Monotonic, Transport
+from polyroute.privacy.detector import Detector
 from polyroute.telemetry.figures import Buckets, Sums
 from polyroute.telemetry.otlp import protobuf
+from polyroute.telemetry.otlp.content import Spoken, attributes_of
 from polyroute.telemetry.otlp.figures import GenAiFigures, metrics
 from polyroute.telemetry.otlp.spans import spans
 from polyroute.telemetry.otlp.values import Json
@@ -38,10 +40,10 @@ _DEADLINES = Deadlines(connect_s=5, first_token_s=10, between_tokens_s=10, total
 
 
 class Told(Struct, frozen=True):
-    """One request to be told of; `content` where prompts and answers may be."""
+    """One request to be told of; `spoken` where prompts and answers may be."""
 
     receipt: Receipt
-    content: Mapping[str, str]
+    spoken: Spoken | None = None
 
 
 class Collector(Struct, frozen=True, kw_only=True):
@@ -53,6 +55,7 @@ class Collector(Struct, frozen=True, kw_only=True):
     resource: Json
     scope: Json
     providers: Mapping[str, str]  # the conventions' names of the document's
+    detector: Detector = Detector()  # of what is masked in prompts and answers
 
 
 class Exporter:
@@ -81,7 +84,7 @@ class Exporter:
         self._pause_s = _EVERY_S
         self._figures_at_s = monotonic() + _FIGURES_EVERY_S
 
-    def tell(self, receipt: Receipt, content: Mapping[str, str] = {}) -> None:
+    def tell(self, receipt: Receipt) -> None:
         """On the request's path: a few microseconds."""
         self._genai.note(receipt)
         if receipt.trace is None or not receipt.trace.sampled:
@@ -89,7 +92,12 @@ class Exporter:
         if len(self._waiting) >= _MOST_WAITING:
             self._dropped("spans", 1 + len(receipt.attempts))
             return
-        self._waiting.append(Told(receipt, content))
+        self._waiting.append(Told(receipt))
+
+    def tell_content(self, receipt: Receipt, spoken: Spoken) -> None:
+        """Of the request that was told last; where it was not taken, nothing is."""
+        if self._waiting and self._waiting[-1].receipt is receipt:
+            self._waiting[-1] = Told(receipt, spoken)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -141,7 +149,8 @@ class Exporter:
     def _spans(self, told: Told) -> list[Json]:
         trace = told.receipt.trace
         assert trace is not None  # `tell` took no other
-        return spans(told.receipt, trace, self._to.providers, told.content)
+        content = {} if told.spoken is None else attributes_of(told.spoken, self._to.detector)
+        return spans(told.receipt, trace, self._to.providers, content)
 
     def _encoded(self, span: Json) -> bytes:
         if self._to.is_json:
