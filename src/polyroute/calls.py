@@ -103,7 +103,17 @@ def outcome(response: Response, receipt: Receipt) -> Outcome:
             "error": attempt.error,
             "duration_ms": attempt.duration_ms,
             "cost_usd": attempt.cost_usd,
-            "verdicts": [{"gate": v.gate, "accepted": v.accepted, "reasons": v.reasons} for v in attempt.verdicts],
+            "purpose": attempt.purpose,
+            "verdicts": [
+                {
+                    "gate": v.gate,
+                    "accepted": v.accepted,
+                    "score": v.score,
+                    "reasons": v.reasons,
+                    "cost_usd": v.cost_usd,
+                }
+                for v in attempt.verdicts
+            ],
         }
         for attempt in receipt.attempts
     )

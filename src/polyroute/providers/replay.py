@@ -2,7 +2,8 @@
 
 The file holds JSON lines: `{"prompt" or "messages", "responses": {model: text}, "usage"?: {model: {…}}}`, plain or
 gzipped. A request is found by its whole conversation, else by its newest user text, each exactly. Rows of labelled
-data are recordings too: `input_tokens` and `output_tokens: {model: n}` count as usage. Where a row has none, usage is
+data are recordings too: `input_tokens` and `output_tokens: {model: n}` count as usage. `logprobs: {model: [[[token,
+logprob], …], …]}` holds each token's alternatives, what was said first; they are told to whom asks for them. Where a row has none, usage is
 the catalogue's estimate, and says so.
 """
 
@@ -30,6 +31,7 @@ from polyroute.types.response import (
     Started,
     StopReason,
     TextDelta,
+    TokenLogprob,
     Usage,
 )
 
@@ -66,6 +68,7 @@ class _Row(Struct):
     usage: dict[str, _Counts] = {}
     input_tokens: int | None = None
     output_tokens: dict[str, int] | int | None = None
+    logprobs: dict[str, list[list[tuple[str, float]]]] = {}
 
 
 class _Recording(Struct, frozen=True, kw_only=True):
@@ -74,6 +77,7 @@ class _Recording(Struct, frozen=True, kw_only=True):
     output_tokens: int | None
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
+    logprobs: tuple[TokenLogprob, ...] | None = None
 
 
 _ROW = json.Decoder(_Row)
@@ -103,7 +107,12 @@ class Replay:
         self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
     ) -> Reply:
         answer = self._answer(request, target, max_output_tokens)
-        choice = Choice(parts=(Text(text=answer.text),), stop=answer.stop, stop_sequence=answer.stop_sequence)
+        choice = Choice(
+            parts=(Text(text=answer.text),),
+            stop=answer.stop,
+            stop_sequence=answer.stop_sequence,
+            logprobs=answer.logprobs if request.logprobs else None,
+        )
         response = Response(
             id=answer.id,
             model=target.upstream_model,
@@ -145,6 +154,7 @@ class Replay:
                 output_tokens=_first(counts.output_tokens, counts.completion_tokens, output_tokens),
                 cached_input_tokens=counts.cached_input_tokens,
                 reasoning_tokens=counts.reasoning_tokens,
+                logprobs=_probabilities(row.logprobs.get(model)),
             )
 
     def _answer(self, request: Request, target: Deployment, max_output_tokens: int | None) -> "_Answer":
@@ -169,6 +179,7 @@ class _Answer(Struct, frozen=True, kw_only=True):
     stop: StopReason
     stop_sequence: str | None
     usage: Usage
+    logprobs: tuple[TokenLogprob, ...] | None
 
 
 def _cut(recording: _Recording, request: Request, max_tokens: int | None, *, identity: str) -> _Answer:
@@ -191,7 +202,17 @@ def _cut(recording: _Recording, request: Request, max_tokens: int | None, *, ide
         reasoning_tokens=recording.reasoning_tokens,
         estimated=is_estimated,
     )
-    return _Answer(id=identity, text=text, stop=stop, stop_sequence=sequence, usage=usage)
+    logprobs = recording.logprobs if text == recording.text else None  # of the whole answer only
+    return _Answer(id=identity, text=text, stop=stop, stop_sequence=sequence, usage=usage, logprobs=logprobs)
+
+
+def _probabilities(tokens: list[list[tuple[str, float]]] | None) -> tuple[TokenLogprob, ...] | None:
+    return None if tokens is None else tuple(_told(alternatives) for alternatives in tokens if alternatives)
+
+
+def _told(alternatives: list[tuple[str, float]]) -> TokenLogprob:
+    every = tuple(TokenLogprob(token=token, logprob=logprob) for token, logprob in alternatives)
+    return TokenLogprob(token=every[0].token, logprob=every[0].logprob, top=every)
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -73,7 +73,8 @@ class Draft:
         error: BaseException | None = None,
     ) -> Receipt:
         """`error` is what the caller is told; only our own errors' words are kept."""
-        answer = next((a for a in reversed(attempts) if a.status == "succeeded"), None)
+        tried = [attempt for attempt in attempts if attempt.purpose is None]  # to give the answer
+        answer = next((a for a in reversed(tried) if a.status == "succeeded"), None)
         cost_usd, complete, upstream_ms = ZERO_USD, True, 0.0
         for attempt in attempts:
             upstream_ms += attempt.duration_ms
@@ -85,7 +86,7 @@ class Draft:
         if answer is not None and answer.usage is not None and complete and self.baseline is not None:
             saved = saving(answer.usage, cost_usd, self.baseline, self.time.date())
         total_ms = milliseconds(now_s - self.arrived_s)
-        primary, plan = next(iter(attempts), None), self.plan
+        primary, plan = next(iter(tried), None), self.plan
         first = plan.steps[0].candidate if plan and plan.steps else None
         fell_back = answer is not None and primary is not None and answer.deployment != primary.deployment
         return Receipt(
@@ -111,8 +112,8 @@ class Draft:
             estimated_cost_per_1k=first.usd_per_1k if first else None,
             attempts=tuple(attempts),
             verdicts=answer.verdicts if answer else (),
-            fallback_reason=_why(attempts, primary) if fell_back and primary else None,
-            fallback_ms=_fallback_ms(attempts, answer, primary) if fell_back and answer and primary else None,
+            fallback_reason=_why(tried, primary) if fell_back and primary else None,
+            fallback_ms=_fallback_ms(tried, answer, primary) if fell_back and answer and primary else None,
             model=answer.model if answer else None,
             answered_model=answer.answered_model if answer else None,
             fingerprint=answer.fingerprint if answer else None,
@@ -168,6 +169,8 @@ def _why(attempts: Sequence[Attempt], primary: Attempt) -> str:
     last = [a for a in attempts if a.deployment == primary.deployment][-1]
     if last.error is not None:
         return f"{last.deployment}: {last.error}" + (f" {last.http_status}" if last.http_status else "")
+    if last.status == "cancelled":
+        return f"{last.deployment}: outrun"
     rejected = next((v.gate for v in last.verdicts if not v.accepted), "gate")
     return f"{last.deployment}: rejected by {rejected}"
 
