@@ -70,6 +70,18 @@ async def test_a_document_is_checked_without_being_taken(at: tuple[Rig, Desk]) -
     assert "quick" not in rig.app.services.path.routes.names
 
 
+async def test_a_document_from_afar_reads_no_more_of_the_machine_than_the_one_in_force(at: tuple[Rig, Desk]) -> None:
+    rig, desk = at
+    (desk.loaded.folder / "passwd").write_text("root")
+    text, policy = desk.loaded.file.read_text(), rig.app.services.policy
+    for named in ("{env: POLYROUTE_ADMIN_KEY}", "{file: passwd}", "'${POLYROUTE_ADMIN_KEY}'"):
+        for query in ("", "?check=true"):
+            told = await put(rig, text.replace("{env: PROVIDER_KEY}", named), query)
+            assert (told.status, "does not" in told.json["error"]["message"]) == (400, True), told.body
+            assert ADMIN.encode() not in told.body
+    assert rig.app.services.policy == policy
+
+
 async def test_every_problem_of_a_document_is_told_at_once_and_nothing_changes(at: tuple[Rig, Desk]) -> None:
     rig, desk = at
     text = desk.loaded.file.read_text()

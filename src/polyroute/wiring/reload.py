@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from polyroute.config.check import check_start
 from polyroute.config.load import Loaded, read, reads
 from polyroute.config.masked import mask_problems, masked
+from polyroute.config.reach import reach_problems
 from polyroute.config.replacing import may_replace, replace_text
 from polyroute.config.snapshot import Snapshot
 from polyroute.errors import ConfigError, Conflict, StoreError
@@ -60,13 +61,13 @@ class Desk:
 
     async def check(self, text: str) -> str:
         """Its policy. Raises ConfigError."""
-        return Snapshot.of((await asyncio.to_thread(self._checked, text)).document).digest
+        return Snapshot.of((await asyncio.to_thread(self._checked_from_afar, text)).document).digest
 
     async def put(self, actor: Caller, text: str, *, instead_of: str | None = None) -> str:
         """Its policy, in force. Raises ConfigError, or Conflict where it cannot be kept or is not what was expected."""
         async with self._one_at_a_time:
             self._expect(instead_of)
-            fresh = await asyncio.to_thread(self._checked, text)
+            fresh = await asyncio.to_thread(self._checked_from_afar, text)
             return await self._write(actor, "config:put", fresh, text)
 
     async def rollback(self, actor: Caller, policy: str) -> str:
@@ -94,6 +95,13 @@ class Desk:
     def _expect(self, policy: str | None) -> None:
         if policy is not None and policy != self._policy:
             raise Conflict(f"the document in force is {self._policy}, not {policy[:40]}: read it again")
+
+    def _checked_from_afar(self, text: str) -> Loaded:
+        """Raises ConfigError, also where it would read more of this machine than the document in force."""
+        fresh = self._checked(text)
+        if problems := reach_problems(self.loaded, fresh):
+            raise ConfigError(fresh.placed(problems))
+        return fresh
 
     def _checked(self, text: str) -> Loaded:
         """Raises ConfigError."""
