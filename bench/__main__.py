@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.conformance import conformance
 from bench.hops import path, stream
 from bench.mix import MIXES
 from bench.pieces import pieces
@@ -41,6 +42,7 @@ def main() -> int:
         "stores": stores,
         "wire": wire,
         "tokens": tokens,
+        "conformance": conformance,
         "soak": lambda: soak(minutes=options.minutes, mix=options.mix),
     }
     chosen = [name for name in parts if name != "soak"] if options.part == "all" else [options.part]
@@ -92,7 +94,7 @@ def _leave(*_: object) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parts = ("all", "path", "stream", "size", "pieces", "stores", "wire", "tokens", "soak")
+    parts = ("all", "path", "stream", "size", "pieces", "stores", "wire", "tokens", "conformance", "soak")
     parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("mix", nargs="?", default="mixed", choices=tuple(MIXES), help="what is asked (soak)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all variants (path, stream); default 3")
