@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.journeys.rig import Rig, gateway
+from tests.journeys.test_hostile_bodies import NOT_JSON
 from tests.journeys.upstream import Answer, Upstream, chat, chat_events, stream, whole
 
 from polyroute.providers.transport.connection import Connection
@@ -91,6 +92,15 @@ async def test_each_door_reaches_its_provider_otherwise(rig: Rig, provider: Upst
     path, body = DOORS[door]
     await rig.post(path, body)
     assert len(provider.log) == 1
+
+
+@pytest.mark.parametrize("door", DOORS)
+async def test_each_door_reads_json_strictly(rig: Rig, provider: Upstream, door: str) -> None:
+    for name, data in NOT_JSON.items():
+        told = await rig.post(DOORS[door][0], data)
+        assert (told.status, len(told.body) < 2048) == (400, True), (name, told.status, told.body[:300])
+        assert data not in told.body or len(data) < 9, name
+    assert provider.log == []
 
 
 @pytest.mark.parametrize("door", DOORS)
