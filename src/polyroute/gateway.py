@@ -207,6 +207,9 @@ class RequestPath:
             [step.candidate.deployment.id for step in plan.steps], classified_s, parts.draw()
         )
         if unwell:
+            first = plan.steps[0].candidate.deployment.id
+            if first in unwell:
+                draft.passed_over = f"{first}: {unwell[first]}"
             plan = ask_last(plan, unwell)
         draft.plan = plan
         draft.mark(now())

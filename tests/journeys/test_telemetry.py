@@ -185,6 +185,16 @@ async def test_every_promised_metric_is_offered_with_its_labels(name: str, tmp_p
     assert not any("ci" in sample.labels.values() for sample in samples), "never by user"
 
 
+async def test_a_primary_that_is_left_out_counts_as_one_that_did_not_answer(tmp_path: Path) -> None:
+    async with watched(tmp_path) as (rig, provider, _):
+        provider.script = lambda heard: BROKEN if heard.path.endswith("completions") else message(text_block("ok"))
+        for _ in range(12):
+            assert (await rig.post(CHAT, ask(model="kept"))).status == 200
+        receipts = await rig.settled(12)
+        assert any(receipt.passed_over == "gpt@oai: failing" for receipt in receipts), "its breaker opened"
+        assert (await _scrape(rig))["polyroute_fallbacks_total"] == 12
+
+
 ALERTS = """alerts:
   - {{use: webhook, url: "{url}/plain", secret: {{env: PROVIDER_KEY}}, on: [plan_exhausted, budget > 0.5]}}
   - {{use: slack, url: "{url}/slack", on: [plan_exhausted]}}

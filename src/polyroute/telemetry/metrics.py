@@ -30,6 +30,11 @@ _BREAKER_STATES = ("closed", "rising", "trying", "open")
 _LOG = logging.getLogger(__name__)
 
 
+def _answerer(receipt: Receipt) -> str:
+    """The deployment that was asked last."""
+    return receipt.attempts[-1].deployment if receipt.attempts else ""
+
+
 class Metrics(Collector):
     """One registry per gateway, so that two in a process do not mix."""
 
@@ -66,6 +71,8 @@ class Metrics(Collector):
             self._attempt(attempt)
         if receipt.fallback_reason is not None:
             self._fallbacks.figures[receipt.route, receipt.fallback_reason.rpartition(": ")[2]] += 1
+        elif receipt.passed_over is not None and not receipt.passed_over.startswith(f"{_answerer(receipt)}: "):
+            self._fallbacks.figures[receipt.route, receipt.passed_over.rpartition(": ")[2]] += 1
         self._cost.figures[answerer] += float(receipt.cost_usd)
         if receipt.saved_usd is not None:
             self._saved.figures[receipt.route,] += float(receipt.saved_usd)

@@ -36,13 +36,17 @@ class Seen(Struct, frozen=True):
 
 def see(receipt: Receipt, now_s: float) -> Seen:
     attempts = receipt.attempts
-    primary = receipt.plan[0] if receipt.plan else None
+    if receipt.passed_over is not None:
+        primary, _, standing = receipt.passed_over.rpartition(": ")
+        passed_for = "provider_limit" if standing == "resting" else "error"
+    else:
+        primary, passed_for = receipt.plan[0] if receipt.plan else "", "own_limit"
     return Seen(
         now_s,
         receipt.route,
         receipt.state == "failed",
-        primary,
-        _cause(receipt, primary),
+        primary or None,
+        _cause(receipt, primary, passed_for),
         len(attempts),
         sum(attempt.status == "rejected" for attempt in attempts),
         receipt.total_ms,
@@ -52,12 +56,13 @@ def see(receipt: Receipt, now_s: float) -> Seen:
     )
 
 
-def _cause(receipt: Receipt, primary: str | None) -> str | None:
+def _cause(receipt: Receipt, primary: str, passed_for: str) -> str | None:
+    """`passed_for`: why the primary was not asked first, where it was not."""
     attempts = receipt.attempts
     if receipt.state == "failed" or not attempts or attempts[-1].deployment == primary:
         return None
     if attempts[0].deployment != primary:
-        return "own_limit"  # it was passed over: no room under our own limits, or it had just failed
+        return passed_for
     return _why([attempt for attempt in attempts if attempt.deployment == primary][-1])
 
 

@@ -88,6 +88,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     strategy: str = ""
     plan: tuple[str, ...] = ()  # deployment ids in order
     plan_reason: str = ""
+    passed_over: str | None = None  # the deployment that should have been first, and how it is: "gpt@eu: failing"
     estimated_cost_usd: Decimal | None = None  # of the plan's first deployment, before anything was sent
     estimated_cost_per_1k: Decimal | None = None  # the same, per 1,000 input tokens
     attempts: tuple[Attempt, ...] = ()

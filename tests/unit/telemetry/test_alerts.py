@@ -13,7 +13,9 @@ from polyroute.types.access import Caller
 from polyroute.types.receipt import Attempt, AttemptStatus, Receipt
 
 
-def an_attempt(deployment: str, status: AttemptStatus = "succeeded", error: str | None = None, http: int | None = None):  # type: ignore[no-untyped-def]
+def an_attempt(
+    deployment: str, status: AttemptStatus = "succeeded", error: str | None = None, http: int | None = None
+) -> Attempt:
     return Attempt(
         id=f"r.{deployment}",
         step=0,
@@ -42,6 +44,7 @@ def receipt(
     route: str = "support",
     took_ms: float = 100.0,
     usd: str = "0.01",
+    passed_over: str | None = None,
 ) -> Receipt:
     return Receipt(
         request_id="r",
@@ -52,7 +55,8 @@ def receipt(
         requested_model=route,
         policy="p",
         state="failed" if error else "settled",
-        plan=("first", "second"),
+        plan=("second", "first") if passed_over else ("first", "second"),
+        passed_over=passed_over,
         attempts=tuple(attempts),
         total_ms=took_ms,
         cost_usd=Decimal(usd),
@@ -143,7 +147,8 @@ def test_what_all_routes_spend_is_one_figure() -> None:
     watch = alerts("cost_per_hour_usd > 5", window_s=360.0)
     spent = [receipt(route=name, usd="0.3") for name in ("a", "b")]
     (told,) = after(watch, *spent)
-    assert (told.subject, told.figure) == (ALL_ROUTES, pytest.approx(6.0))
+    assert told.subject == ALL_ROUTES
+    assert told.figure == pytest.approx(6.0)
 
 
 def test_a_figure_is_over_when_it_was_within_its_limit_for_a_minute() -> None:
@@ -199,3 +204,10 @@ def test_a_tier_that_misses_its_target_is_told() -> None:
     (told,) = alerts("tier_missed").missed(breach, 0.6, 0.0)
     assert (told.subject, told.details["share"]) == ("support/simple/latency", 0.6)
     assert list(alerts("tier_missed", routes=("other",)).missed(breach, 0.6, 0.0)) == []
+
+
+@pytest.mark.parametrize(("standing", "cause"), [("failing", "error"), ("resting", "provider_limit")])
+def test_a_primary_that_is_passed_over_counts_as_not_having_answered(standing: str, cause: str) -> None:
+    over = receipt(PASSED_OVER, passed_over=f"first: {standing}")
+    (told,) = after(alerts("fallback_share > 0.4"), *[over] * 10)
+    assert (told.figure, told.details["causes"]) == (1.0, {cause: 10})

@@ -52,6 +52,7 @@ class Draft:
         self.review: str | None = None
         self.pii: dict[str, int] = {}
         self.pii_handling: tuple[str, ...] = ()
+        self.passed_over: str | None = None
         self.trace: Trace | None = None
         self._marks: list[float] = [arrived_s]
 
@@ -123,6 +124,7 @@ class Draft:
             review=self.review,
             pii=self.pii,
             pii_handling=self.pii_handling,
+            passed_over=self.passed_over,
             trace=self.trace,
             usage=answer.usage if answer else None,
             cost_usd=cost_usd,

@@ -13,6 +13,7 @@ from msgspec import Struct
 from polyroute.errors import ProviderError
 from polyroute.privacy.detector import Detector
 from polyroute.telemetry import semantics as names
+from polyroute.telemetry.otlp.values import whole
 from polyroute.types.content import (
     Audio,
     Document,
@@ -72,10 +73,10 @@ def _part(part: Part, detector: Detector) -> dict[str, str]:
             return {"type": "reasoning", "content": masked(part.text, detector)}
         case ToolCall():
             arguments = masked(part.arguments, detector)
-            return {"type": "tool_call", "id": part.id, "name": part.name, "arguments": arguments}
+            return {"type": "tool_call", "id": whole(part.id), "name": whole(part.name), "arguments": arguments}
         case ToolResult():
             told = masked(text_of(part.parts), detector)
-            return {"type": "tool_call_response", "id": part.call_id, "response": told}
+            return {"type": "tool_call_response", "id": whole(part.call_id), "response": told}
         case Image() | Document() | Audio() | Opaque():
             return {"type": type(part).__name__.lower()}
         case _ as never:
@@ -84,7 +85,7 @@ def _part(part: Part, detector: Detector) -> dict[str, str]:
 
 def masked(text: str, detector: Detector) -> str:
     """`ann@example.com` becomes `[email]`."""
-    is_cut, text = len(text) > _LONGEST, text[:_LONGEST]
+    is_cut, text = len(text) > _LONGEST, whole(text[:_LONGEST])
     pieces: list[str] = []
     end = 0
     for finding in detector.find(text):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from polyroute.telemetry import semantics as names
-from polyroute.telemetry.otlp.values import Json, Value, attributes
+from polyroute.telemetry.otlp.values import Json, Value, attributes, whole
 from polyroute.types.receipt import Attempt, Receipt
 from polyroute.types.response import Usage
 from polyroute.types.trace import Trace, span_id
@@ -81,7 +81,7 @@ def _request(
         span["parentSpanId"] = trace.parent_id
         span["flags"] |= _IS_REMOTE
     if receipt.state == "failed":
-        span["status"] = {"code": _ERROR, "message": receipt.error_message or receipt.error or ""}
+        span["status"] = {"code": _ERROR, "message": whole(receipt.error_message or receipt.error or "")}
     return span
 
 
@@ -123,7 +123,7 @@ def _attempt(
     if first_ms is not None:
         span["events"] = [{"timeUnixNano": str(started_ns + _ns(first_ms)), "name": "first token"}]
     if attempt.status not in _FINE:
-        span["status"] = {"code": _ERROR, "message": attempt.message or attempt.error or attempt.status}
+        span["status"] = {"code": _ERROR, "message": whole(attempt.message or attempt.error or attempt.status)}
     return span
 
 
@@ -133,7 +133,7 @@ def _span(
     span: Json = {
         "traceId": trace.trace_id,
         "spanId": own,
-        "name": name,
+        "name": whole(name),
         "kind": kind,
         "startTimeUnixNano": str(start_ns),
         "endTimeUnixNano": str(end_ns),

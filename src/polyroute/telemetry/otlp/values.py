@@ -22,13 +22,18 @@ def _any(value: Value) -> Json:
 
 
 _FORMS: Mapping[type, Callable[[Any], Json]] = {  # one look-up: this is half of what a span costs
-    str: lambda value: {"stringValue": value},
+    str: lambda value: {"stringValue": value if value.isascii() else whole(value)},
     bool: lambda value: {"boolValue": value},
     int: lambda value: {"intValue": str(value)},
     float: lambda value: {"doubleValue": value},
     Decimal: lambda value: {"stringValue": format_usd(value)},
-    tuple: lambda value: {"arrayValue": {"values": [{"stringValue": item} for item in value]}},
+    tuple: lambda value: {"arrayValue": {"values": [{"stringValue": whole(item)} for item in value]}},
 }
+
+
+def whole(text: str) -> str:
+    """Half a surrogate pair, which JSON may hold, is no character: one mark for it."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def resource(service: str, version: str, instance: str) -> Json:

@@ -12,11 +12,13 @@ from msgspec.structs import replace
 from tests.rig.collector import read_metrics, read_traces, told
 
 from polyroute.errors import Unreachable
+from polyroute.telemetry.otlp.content import Spoken
 from polyroute.telemetry.otlp.exporter import Collector, Exporter
 from polyroute.telemetry.otlp.values import resource, scope
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deadlines
 from polyroute.types.receipt import Attempt, Receipt
+from polyroute.types.request import ask
 from polyroute.types.response import Usage
 from polyroute.types.trace import Trace
 
@@ -216,3 +218,16 @@ async def test_a_provider_that_names_a_new_model_each_time_adds_no_figures_witho
     tokens, duration, _ = bench.exporter._genai.figures()
     assert len(duration.seen) <= 2001
     assert len(tokens.seen) <= 4002
+
+
+@pytest.mark.parametrize("is_json", [False, True])
+async def test_half_a_character_in_a_name_stops_nothing(is_json: bool) -> None:
+    bench = Bench(200, is_json=is_json)
+    broken = "\ud83d"
+    odd = replace(receipt(), requested_model=broken, error=broken, error_message=broken, state="failed")
+    bench.exporter.tell(odd)
+    bench.exporter.tell_content(odd, Spoken(ask(broken, broken), None))
+    await bench.exporter.flush()
+    ((_, body, headers),) = bench.wire.sent
+    (span, _) = read_traces(body, headers["content-type"]).resource_spans[0].scope_spans[0].spans
+    assert (span.name, span.status.message) == ("chat ?", "?")
