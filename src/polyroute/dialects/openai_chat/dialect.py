@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from polyroute.dialects import sse
 from polyroute.dialects.openai_chat import errors, read_request, read_response, write_request, write_response
+from polyroute.dialects.openai_chat.names import NAME
 from polyroute.dialects.openai_chat.preface import lay_preface
-from polyroute.dialects.openai_chat.read_messages import NAME
 from polyroute.dialects.openai_chat.read_stream import ChunkReader
 from polyroute.dialects.openai_chat.tap import Tap
 from polyroute.dialects.openai_chat.write_stream import EventWriter

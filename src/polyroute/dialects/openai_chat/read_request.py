@@ -5,23 +5,30 @@ Source: OpenAI API reference, "Create chat completion"; the additions of others 
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from polyroute.dialects.fields import array, boolean, integer, mapping, missing, number, one_of, text, wrong
-from polyroute.dialects.forbidden import refuse_forbidden, refuse_private
-from polyroute.dialects.openai_chat.read_messages import NAME, read_messages
-from polyroute.types.content import CacheMark
-from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice, Wire
+from polyroute.dialects.forbidden import refuse_forbidden
+from polyroute.dialects.openai_chat.names import NAME
+from polyroute.dialects.openai_chat.read_messages import read_messages
+from polyroute.dialects.openai_chat.read_tools import (
+    OTHER_FORMATS,
+    allowed_of,
+    read_function_call,
+    read_functions,
+    read_response_format,
+    read_tool_choice,
+    read_tools,
+    read_web_search,
+)
+from polyroute.types.request import Reasoning, Request, Wire
 
 _MAX_TOKENS = 2**31 - 1
 _MAX_MODEL_NAME = 512  # characters
 _MAX_STOPS = 64
-_MAX_TOOLS = 1024
 _MAX_CHOICES = 128  # API reference, `n`
 
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "default")  # "default" is Groq's
-_OTHER_FORMATS = ("grammar", "json", "regex", "structural_tag")  # Fireworks', TGI's and vLLM's
-_CHOICE_MODES = ("auto", "none", "required", "any")  # "any" is Mistral's word for "required"
 
 
 def parse_request(body: dict[str, object]) -> Request:
@@ -48,11 +55,11 @@ def parse_request(body: dict[str, object]) -> Request:
             _CHECKED[key](extensions[key], key)
         fields["extensions"] = extensions
     form = body.get("response_format")
-    if type(form) is dict and form.get("type") in _OTHER_FORMATS:
+    if type(form) is dict and form.get("type") in OTHER_FORMATS:
         fields["extensions"] = {**extensions, "response_format": form}
     choice = body.get("tool_choice")
     if type(choice) is dict and choice.get("type") == "allowed_tools":
-        fields["tools"] = _allowed_of(fields.get("tools", ()), choice)
+        fields["tools"] = allowed_of(fields.get("tools", ()), choice)
     return Request(wire=Wire(dialect=NAME, body=body), **fields)
 
 
@@ -165,120 +172,16 @@ def _more_telling(first: Reasoning, second: Reasoning) -> Reasoning:
     return second if first.effort is None and first.budget_tokens is None else first
 
 
-# ── tools and output ──────────────────────────────────────────────────────────────────────────────────
-
-
-def _tools(value: object, at: str) -> tuple[Tool | ProviderTool, ...]:
-    items = array(value, at)
-    if len(items) > _MAX_TOOLS:
-        wrong(at, f"at most {_MAX_TOOLS} tools", f"{len(items)} tools", code="out_of_range")
-    return tuple(_tool(mapping(item, f"{at}[{index}]"), f"{at}[{index}]") for index, item in enumerate(items))
-
-
-def _tool(raw: dict[str, object], at: str) -> Tool | ProviderTool:
-    kind = "function" if raw.get("type") is None else text(raw["type"], f"{at}.type")  # Mistral's may be left out
-    if kind != "function":
-        refuse_private(raw, at)
-        return ProviderTool(dialect=NAME, kind=kind, raw=raw)
-    if raw.get("function") is None:
-        missing(f"{at}.function", "an object with `name`, `description` and `parameters`")
-    return _function(mapping(raw["function"], f"{at}.function"), f"{at}.function", raw.get("cache_control"))
-
-
-def _functions(value: object, at: str) -> tuple[Tool | ProviderTool, ...]:
-    """The form before tools, of 2023."""
-    return tuple(
-        _function(mapping(item, f"{at}[{index}]"), f"{at}[{index}]", None)
-        for index, item in enumerate(array(value, at))
-    )
-
-
-def _web_search(value: object, at: str) -> tuple[ProviderTool, ...]:
-    """OpenAI's search models take the provider's tool as a field of its own."""
-    refuse_private(value, at)
-    return (ProviderTool(dialect=NAME, kind=at, raw=mapping(value, at)),)
-
-
-def _function(function: dict[str, object], at: str, cache_control: object) -> Tool:
-    name, description = function.get("name"), function.get("description")
-    parameters, strict = function.get("parameters"), function.get("strict")
-    if not name:
-        missing(f"{at}.name", "the function's name")
-    mark = None
-    if cache_control is not None:  # OpenRouter's
-        ttl = mapping(cache_control, f"{at}.cache_control").get("ttl")
-        mark = CacheMark(ttl=None if ttl is None else text(ttl, f"{at}.cache_control.ttl"))
-    return Tool(
-        name=text(name, f"{at}.name"),
-        description=None if description is None else text(description, f"{at}.description"),
-        parameters=None if parameters is None else mapping(parameters, f"{at}.parameters"),
-        strict=None if strict is None else boolean(strict, f"{at}.strict"),
-        cache=mark,
-    )
-
-
-def _tool_choice(value: object, at: str) -> ToolChoice:
-    if type(value) is str:
-        mode = one_of(value, at, _CHOICE_MODES)
-        return ToolChoice(mode="required" if mode == "any" else cast("Any", mode))
-    if type(value) is not dict:
-        wrong(at, "`auto`, `none`, `required` or an object that names a function", value)
-    kind = one_of(value.get("type", "function"), f"{at}.type", ("function", "custom", "allowed_tools"))
-    inner = mapping(value.get(kind), f"{at}.{kind}")
-    if kind == "allowed_tools":
-        mode = one_of(inner.get("mode", "auto"), f"{at}.allowed_tools.mode", ("auto", "required"))
-        return ToolChoice(mode=cast("Any", mode))
-    return ToolChoice(mode="named", name=text(inner.get("name"), f"{at}.{kind}.name"))
-
-
-def _function_call(value: object, at: str) -> ToolChoice:
-    """The form before `tool_choice`."""
-    if type(value) is str:
-        return ToolChoice(mode=cast("Any", one_of(value, at, ("auto", "none"))))
-    return ToolChoice(mode="named", name=text(mapping(value, at).get("name"), f"{at}.name"))
-
-
-def _allowed_of(tools: tuple[Tool | ProviderTool, ...], choice: dict[str, Any]) -> tuple[Tool | ProviderTool, ...]:
-    """`allowed_tools` keeps the list stable for OpenAI's cache; to everyone else it means a shorter list."""
-    at = "tool_choice.allowed_tools.tools"
-    names = []
-    for index, item in enumerate(array(choice["allowed_tools"].get("tools"), at)):
-        entry = mapping(item, f"{at}[{index}]")
-        function = entry.get("function")
-        names.append(function.get("name") if isinstance(function, dict) else entry.get("type"))
-    return tuple(tool for tool in tools if (tool.name if isinstance(tool, Tool) else tool.kind) in names)
-
-
-def _response_format(value: object, at: str) -> OutputFormat | None:
-    fields = mapping(value, at)
-    kind = one_of(fields.get("type"), f"{at}.type", ("text", "json_object", "json_schema", *_OTHER_FORMATS))
-    if kind == "text" or kind in _OTHER_FORMATS:
-        return None
-    if kind == "json_object":
-        return OutputFormat()
-    at = f"{at}.json_schema"
-    if fields.get("json_schema") is None:
-        missing(at, "an object with `name` and `schema`")
-    given = mapping(fields["json_schema"], at)
-    name, description, strict = given.get("name"), given.get("description"), given.get("strict")
-    return OutputFormat(
-        schema=None if given.get("schema") is None else mapping(given["schema"], f"{at}.schema"),
-        name="output" if name is None else text(name, f"{at}.name"),
-        description=None if description is None else text(description, f"{at}.description"),
-        strict=None if strict is None else boolean(strict, f"{at}.strict"),
-    )
-
-
 _FIELDS: dict[str, tuple[str, Callable[[object, str], object]]] = {
     "model": ("model", _model),
     "messages": ("messages", read_messages),
-    "tools": ("tools", _tools),
-    "functions": ("tools", _functions),
-    "web_search_options": ("tools", _web_search),
-    "tool_choice": ("tool_choice", _tool_choice),
-    "function_call": ("tool_choice", _function_call),
+    "tools": ("tools", read_tools),
+    "functions": ("tools", read_functions),
+    "web_search_options": ("tools", read_web_search),
+    "tool_choice": ("tool_choice", read_tool_choice),
+    "function_call": ("tool_choice", read_function_call),
     "parallel_tool_calls": ("parallel_tool_calls", boolean),
-    "response_format": ("output", _response_format),
+    "response_format": ("output", read_response_format),
     "reasoning_effort": ("reasoning", _reasoning_effort),
     "reasoning": ("reasoning", _reasoning),
     "thinking": ("reasoning", _thinking),

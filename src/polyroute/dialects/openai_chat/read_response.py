@@ -8,7 +8,8 @@ from msgspec.json import Decoder
 
 from polyroute.dialects.json_text import UNREADABLE, json_text
 from polyroute.dialects.openai_chat.errors import error_in
-from polyroute.dialects.openai_chat.read_messages import NAME, read_reasoning_details
+from polyroute.dialects.openai_chat.names import NAME
+from polyroute.dialects.openai_chat.read_messages import read_reasoning_details
 from polyroute.dialects.openai_chat.shape import (
     ANSWER,
     WireAnswer,

@@ -4,7 +4,7 @@
 """
 
 from polyroute.dialects.openai_chat.events import DONE, answer_of, data_of
-from polyroute.dialects.openai_chat.read_messages import NAME
+from polyroute.dialects.openai_chat.names import NAME
 from polyroute.dialects.openai_chat.read_response import (
     Citations,
     arguments_of,

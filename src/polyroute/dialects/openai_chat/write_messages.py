@@ -7,7 +7,7 @@ what would change the meaning is refused before, by `obstacles_in`.
 from collections.abc import Iterable
 from typing import Any
 
-from polyroute.dialects.openai_chat.read_messages import NAME
+from polyroute.dialects.openai_chat.names import NAME
 from polyroute.dialects.plain_text import read_text
 from polyroute.types.content import (
     Audio,

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from polyroute.dialects.openai_chat.fitting import LIMITS, can_switch_thinking_off, fit
-from polyroute.dialects.openai_chat.read_messages import NAME
+from polyroute.dialects.openai_chat.names import NAME
 from polyroute.dialects.openai_chat.write_messages import obstacles_in, write_messages
 from polyroute.ports import WireRequest
 from polyroute.types.cards import Deployment

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from polyroute.dialects.openai_chat.read_messages import NAME
+from polyroute.dialects.openai_chat.names import NAME
 from polyroute.dialects.openai_chat.stops import write_stop
 from polyroute.dialects.openai_chat.usage import write_usage
 from polyroute.dialects.openai_chat.write_messages import write_call

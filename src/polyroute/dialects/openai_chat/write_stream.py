@@ -11,7 +11,7 @@ import orjson
 
 from polyroute.dialects.openai_chat.errors import render_error
 from polyroute.dialects.openai_chat.events import DONE
-from polyroute.dialects.openai_chat.read_messages import NAME
+from polyroute.dialects.openai_chat.names import NAME
 from polyroute.dialects.openai_chat.stops import write_stop
 from polyroute.dialects.openai_chat.usage import write_usage
 from polyroute.dialects.openai_chat.write_response import (
