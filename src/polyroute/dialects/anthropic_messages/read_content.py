@@ -6,6 +6,7 @@ Source: platform.claude.com, API reference "Create a Message", content blocks.
 
 from collections.abc import Callable
 
+from polyroute.dialects.arguments import INVALID_JSON
 from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, text, wrong
 from polyroute.dialects.forbidden import media_at
 from polyroute.dialects.json_text import json_text
@@ -26,7 +27,6 @@ from polyroute.types.content import (
 )
 
 NAME = "anthropic_messages"
-INVALID_JSON = "INVALID_JSON"  # the key under which a call carries arguments that are no object
 
 Block = dict[str, object]
 

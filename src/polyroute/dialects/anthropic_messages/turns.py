@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from polyroute.dialects.anthropic_messages.read_content import NAME, Block
 from polyroute.dialects.anthropic_messages.thinking import is_signed
-from polyroute.dialects.anthropic_messages.write_content import is_json_object, write_part
+from polyroute.dialects.anthropic_messages.write_content import write_part
+from polyroute.dialects.arguments import is_json_object
 from polyroute.types.content import Message, Text, Thinking, ToolCall
 from polyroute.types.request import Request
 

@@ -4,9 +4,8 @@ Source: platform.claude.com, "Create a Message", `usage`: input_tokens, cache_cr
 cache_read_input_tokens add up to the whole input; cache_creation splits the writes by their lifetime.
 """
 
+from polyroute.dialects.counts import read_count
 from polyroute.types.response import Usage
-
-_ABSURD = 1_000_000_000  # no model reads or writes that much in one answer
 
 
 def read_usage(value: object) -> Usage | None:
@@ -15,12 +14,14 @@ def read_usage(value: object) -> Usage | None:
         return None
     details = value.get("output_tokens_details")
     split = value.get("cache_creation")
-    hour = _count(split.get("ephemeral_1h_input_tokens")) if isinstance(split, dict) else 0
-    short = _count(split.get("ephemeral_5m_input_tokens")) if isinstance(split, dict) else 0
-    counts = {name: _count(value.get(name)) for name in ("input_tokens", "output_tokens", "cache_read_input_tokens")}
+    hour = read_count(split.get("ephemeral_1h_input_tokens")) if isinstance(split, dict) else 0
+    short = read_count(split.get("ephemeral_5m_input_tokens")) if isinstance(split, dict) else 0
+    counts = {
+        name: read_count(value.get(name)) for name in ("input_tokens", "output_tokens", "cache_read_input_tokens")
+    }
     written = value.get("cache_creation_input_tokens")
-    writes = hour + short if written is None else _count(written)
-    thinking = _count(details.get("thinking_tokens")) if isinstance(details, dict) else 0
+    writes = hour + short if written is None else read_count(written)
+    thinking = read_count(details.get("thinking_tokens")) if isinstance(details, dict) else 0
     output = counts["output_tokens"]
     if min(hour, short, writes, thinking, *counts.values()) < 0:
         return None
@@ -61,10 +62,3 @@ def write_usage(usage: Usage | None) -> dict[str, object]:
     if usage.reasoning_tokens:
         written["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
     return written
-
-
-def _count(value: object) -> int:
-    """Tokens; 0 where not given, negative where no count."""
-    if value is None:
-        return 0
-    return value if type(value) is int and value <= _ABSURD else -1

@@ -2,9 +2,8 @@
 
 from hashlib import sha256
 
-import orjson
-
-from polyroute.dialects.anthropic_messages.read_content import INVALID_JSON, NAME, Block
+from polyroute.dialects.anthropic_messages.read_content import NAME, Block
+from polyroute.dialects.arguments import write_arguments
 from polyroute.dialects.plain_text import read_text
 from polyroute.types.content import (
     CacheMark,
@@ -61,7 +60,7 @@ def write_part(part: Part) -> Block | None:
                 "type": "tool_use",
                 "id": call_id(part.id),
                 "name": part.name,
-                "input": input_json(part.arguments),
+                "input": write_arguments(part.arguments),
             }
         case ToolResult():
             block = {"type": "tool_result", "tool_use_id": call_id(part.call_id)}
@@ -123,23 +122,6 @@ def write_citation(citation: dict[str, object]) -> dict[str, object]:
         "cited_text": "",
         "encrypted_index": "",
     }
-
-
-def input_json(arguments: str) -> object:
-    """A call's arguments as they stand (parsing them would lose digits of long numbers), or wrapped where no object.
-
-    Source of the wrapping: platform.claude.com, "Fine-grained tool streaming", handling invalid JSON.
-    """
-    if not arguments or arguments.isspace():
-        return {}
-    return orjson.Fragment(arguments) if is_json_object(arguments) else {INVALID_JSON: arguments}
-
-
-def is_json_object(arguments: str) -> bool:
-    try:
-        return isinstance(orjson.loads(arguments), dict)
-    except orjson.JSONDecodeError:
-        return False
 
 
 def _source(media: Media) -> Block:

@@ -7,9 +7,10 @@ Source: Amazon Bedrock API reference, "Message" and "Converse"; user guide, "Cal
 
 from msgspec import Struct
 
+from polyroute.dialects.arguments import is_json_object
 from polyroute.dialects.bedrock_converse.read_content import NAME, Block
 from polyroute.dialects.bedrock_converse.read_request import GUARDRAIL
-from polyroute.dialects.bedrock_converse.write_content import is_blank, is_json_object, write_cache_point, write_part
+from polyroute.dialects.bedrock_converse.write_content import is_blank, write_cache_point, write_part
 from polyroute.types.content import Audio, Message, Opaque, Part, Refusal, Text, Thinking, ToolCall
 from polyroute.types.request import Request
 

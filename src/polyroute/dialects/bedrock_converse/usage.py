@@ -4,18 +4,17 @@ Source: Amazon Bedrock API reference, "TokenUsage" and "CacheDetail": inputToken
 cacheWriteInputTokens and outputTokens add up to totalTokens; cacheDetails splits the writes by their lifetime.
 """
 
+from polyroute.dialects.counts import read_count
 from polyroute.types.response import Usage
-
-_ABSURD = 1_000_000_000  # no model reads or writes that much in one answer
 
 
 def read_usage(value: object) -> Usage | None:
     """None where the provider gave no usage, or one that cannot be believed."""
     if not isinstance(value, dict) or ("inputTokens" not in value and "outputTokens" not in value):
         return None
-    inputs, outputs = _count(value.get("inputTokens")), _count(value.get("outputTokens"))
-    cached = _count(value.get("cacheReadInputTokens"))
-    writes = _count(value.get("cacheWriteInputTokens"))
+    inputs, outputs = read_count(value.get("inputTokens")), read_count(value.get("outputTokens"))
+    cached = read_count(value.get("cacheReadInputTokens"))
+    writes = read_count(value.get("cacheWriteInputTokens"))
     hour = _written_for_an_hour(value.get("cacheDetails"))
     if min(inputs, outputs, cached, writes, hour) < 0:
         return None
@@ -51,12 +50,7 @@ def write_usage(usage: Usage | None) -> dict[str, object]:
 def _written_for_an_hour(details: object) -> int:
     if not isinstance(details, list):
         return 0
-    counts = [_count(item.get("inputTokens")) for item in details if isinstance(item, dict) and item.get("ttl") == "1h"]
+    counts = [
+        read_count(item.get("inputTokens")) for item in details if isinstance(item, dict) and item.get("ttl") == "1h"
+    ]
     return -1 if any(count < 0 for count in counts) else sum(counts)
-
-
-def _count(value: object) -> int:
-    """Tokens; 0 where not given, negative where no count."""
-    if value is None:
-        return 0
-    return value if type(value) is int and value <= _ABSURD else -1

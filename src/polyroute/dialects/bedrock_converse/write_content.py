@@ -2,8 +2,7 @@
 
 from hashlib import sha256
 
-import orjson
-
+from polyroute.dialects.arguments import write_arguments
 from polyroute.dialects.bedrock_converse.citations import write_citation
 from polyroute.dialects.bedrock_converse.read_content import NAME, TYPES, Block
 from polyroute.dialects.plain_text import read_text
@@ -26,7 +25,6 @@ IMAGE_FORMATS = frozenset({"png", "jpeg", "gif", "webp"})
 AUDIO_FORMATS = frozenset({
     "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm",
 })  # fmt: skip
-INVALID_JSON = "INVALID_JSON"  # the key under which a call carries arguments that are no object
 _FORMATS = {media_type: word for word, media_type in TYPES.items()}
 _ID_EXTRAS = str.maketrans("", "", "_.:-")
 _NAME_EXTRAS = str.maketrans("", "", "_-")
@@ -47,7 +45,7 @@ def write_part(part: Part) -> Block | None:
         case Text() | Refusal():
             return {"text": part.text} if part.text else None
         case ToolCall():
-            name = {"toolUseId": call_id(part.id), "name": part.name, "input": input_json(part.arguments)}
+            name = {"toolUseId": call_id(part.id), "name": part.name, "input": write_arguments(part.arguments)}
             return {"toolUse": name}
         case ToolResult():
             shown = tuple([inner for inner in part.parts if not is_blank(inner)])
@@ -99,20 +97,6 @@ def is_tool_name(name: str) -> bool:
     """1 to 64 of `[a-zA-Z0-9_-]`."""
     bare = name.translate(_NAME_EXTRAS)
     return 0 < len(name) <= _LONGEST_ID and name.isascii() and (bare.isalnum() or not bare)
-
-
-def input_json(arguments: str) -> object:
-    """A call's arguments as they stand (parsing them would lose digits of long numbers), or wrapped where no object."""
-    if not arguments or arguments.isspace():
-        return {}
-    return orjson.Fragment(arguments) if is_json_object(arguments) else {INVALID_JSON: arguments}
-
-
-def is_json_object(arguments: str) -> bool:
-    try:
-        return isinstance(orjson.loads(arguments), dict)
-    except orjson.JSONDecodeError:
-        return False
 
 
 def image_format(media_type: str) -> str:

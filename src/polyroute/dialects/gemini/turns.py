@@ -6,8 +6,9 @@ Source: ai.google.dev, "Function calling" (order of calls and responses), "Thoug
 
 from msgspec import Struct
 
+from polyroute.dialects.arguments import is_json_object
 from polyroute.dialects.gemini.names import NAME, Block
-from polyroute.dialects.gemini.write_content import UNSIGNED, is_json_object, write_part, write_result
+from polyroute.dialects.gemini.write_content import UNSIGNED, write_part, write_result
 from polyroute.types.content import Document, Message, Part, Text, Thinking, ToolCall, ToolResult
 from polyroute.types.request import Request
 

@@ -4,18 +4,17 @@ Gemini counts cached tokens and audio inside `promptTokenCount`, thoughts beside
 own tools put into the prompt beside both. Source: ai.google.dev, API reference "UsageMetadata".
 """
 
+from polyroute.dialects.counts import read_count
 from polyroute.types.response import Usage
-
-_ABSURD = 1 << 40  # tokens
 
 
 def read_usage(value: object) -> Usage | None:
     """None where the provider gave no usage, or one that cannot be true."""
     if not isinstance(value, dict) or "promptTokenCount" not in value:
         return None
-    prompt, cached = _count(value.get("promptTokenCount")), _count(value.get("cachedContentTokenCount"))
-    candidates, thoughts = _count(value.get("candidatesTokenCount")), _count(value.get("thoughtsTokenCount"))
-    tools, total = _count(value.get("toolUsePromptTokenCount")), _count(value.get("totalTokenCount"))
+    prompt, cached = read_count(value.get("promptTokenCount")), read_count(value.get("cachedContentTokenCount"))
+    candidates, thoughts = read_count(value.get("candidatesTokenCount")), read_count(value.get("thoughtsTokenCount"))
+    tools, total = read_count(value.get("toolUsePromptTokenCount")), read_count(value.get("totalTokenCount"))
     if min(prompt, cached, candidates, thoughts, tools, total) < 0 or prompt + candidates + total == 0:
         return None
     if not candidates:  # left out where it is 0, and by some versions where it is not
@@ -62,16 +61,9 @@ def _audio(usage: dict[str, object], name: str) -> int:
     details = usage.get(name)
     if not isinstance(details, list):
         return 0
-    counts = [_count(item.get("tokenCount")) for item in details if _is_audio(item)]
+    counts = [read_count(item.get("tokenCount")) for item in details if _is_audio(item)]
     return max(0, sum(counts))
 
 
 def _is_audio(item: object) -> bool:
     return isinstance(item, dict) and item.get("modality") in ("AUDIO", 4)  # 4: Vertex's enum as a number
-
-
-def _count(value: object) -> int:
-    """Tokens; 0 where not given, negative where no count."""
-    if value is None:
-        return 0
-    return value if type(value) is int and value <= _ABSURD else -1

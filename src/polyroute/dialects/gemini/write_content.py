@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from polyroute.dialects.arguments import is_json_object, write_arguments
 from polyroute.dialects.gemini.names import NAME, Block
 from polyroute.types.content import (
     Audio,
@@ -49,7 +50,7 @@ def write_part(part: Part, dropped: list[str]) -> Block | None:
                 return None
             block = {"text": part.text}
         case ToolCall():
-            block = {"functionCall": {"id": part.id, "name": part.name, "args": arguments_of(part.arguments)}}
+            block = {"functionCall": {"id": part.id, "name": part.name, "args": write_arguments(part.arguments)}}
         case Thinking():
             if part.redacted is not None or not (part.text or part.thought_signature):
                 return None
@@ -83,22 +84,6 @@ def write_result(result: ToolResult, name: str) -> Block:
     if result.is_error:
         response = {"error": words}
     return {"functionResponse": {"id": result.call_id, "name": name, "response": response}}
-
-
-def arguments_of(arguments: str) -> object:
-    """A call's arguments as they stand: parsing them would lose digits of long numbers. No object: kept as text."""
-    if not arguments or arguments.isspace():
-        return {}
-    return orjson.Fragment(arguments) if is_json_object(arguments) else {"INVALID_JSON": arguments}
-
-
-def is_json_object(text: str) -> bool:
-    if not text.lstrip().startswith("{"):
-        return False
-    try:
-        return isinstance(orjson.loads(text), dict)
-    except orjson.JSONDecodeError:
-        return False
 
 
 def media_type_of(media: Media, otherwise: str) -> str:
