@@ -84,7 +84,8 @@ class ChunkReader:
             self._model = answer.model or self._model
             self._fingerprint = answer.system_fingerprint or self._fingerprint
             self._usage = bytes(usage_in(answer)) or self._usage
-            self._sources = sources_in(answer) or self._sources  # with every chunk at some, with the last at others
+            if answer.citations or answer.search_results:  # with every chunk at some, with the last at others
+                self._sources = sources_in(answer)
             for choice in answer.choices or ():
                 self._start(answer, chunks)
                 state = self._choices.setdefault(choice.index or 0, _Choice(choice.index or 0))
