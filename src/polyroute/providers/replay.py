@@ -2,9 +2,9 @@
 
 The file holds JSON lines: `{"prompt" or "messages", "responses": {model: text}, "usage"?: {model: {…}}}`, plain or
 gzipped. A request is found by its whole conversation, else by its newest user text, each exactly. Rows of labelled
-data are recordings too: `input_tokens` and `output_tokens: {model: n}` count as usage. `logprobs: {model: [[[token,
-logprob], …], …]}` holds each token's alternatives, what was said first; they are told to whom asks for them. Where a row has none, usage is
-the catalogue's estimate, and says so.
+data are recordings too: `input_tokens` and `output_tokens: {model: n}` count as usage. Where a row has none, usage is
+the catalogue's estimate, and says so. `logprobs: {model: [[[token, logprob], …], …]}` holds each token's alternatives,
+the one that was said first; they are told to whom asks for them.
 """
 
 import gzip
