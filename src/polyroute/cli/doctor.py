@@ -1,24 +1,27 @@
-"""The verb `doctor`: looks for what would keep the gateway from working here, and says what to do about it.
+"""The verb `doctor`: looks for what would keep the gateway from working here, and for what gives way first under load.
 
 Calls nobody but with `--online`, and then only opens a connection to each provider's address. Writes nothing.
 """
 
 import asyncio
 import os
+import resource
+import shutil
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 import polyroute
 from polyroute.catalog.cards import Catalogue
 from polyroute.catalog.pricing import price_at
-from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, print_json, say
+from polyroute.cli.headroom import Ceiling, Machine, headroom
+from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, print_json, print_table, say
 from polyroute.config.check import check_start
 from polyroute.config.document import Document
 from polyroute.config.load import Loaded, read
@@ -27,6 +30,7 @@ from polyroute.config.sources import file_of, secrets_of
 from polyroute.errors import ConfigError, StoreError
 from polyroute.providers import anthropic, openai
 from polyroute.providers.transport.address import Address, parse_url
+from polyroute.server.protocol import MAX_CONNECTIONS
 from polyroute.server.serve import listen
 from polyroute.stores.store import Store
 from polyroute.wiring.stores import open_store
@@ -45,18 +49,30 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 def doctor(
     online: Annotated[bool, typer.Option("--online", help="Also whether the providers' addresses answer.")] = False,
+    times: Annotated[
+        float, typer.Option("--times", help="Also what gives way first at so many times the load in the books.", min=1)
+    ] = 5.0,
+    days: Annotated[float, typer.Option("--days", help="The load of the last so many days.", min=0.01)] = 7.0,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Look for what would keep the gateway from working here. Exit 1 where something does."""
+    """Look for what would keep the gateway from working here, and what gives way first as the load grows.
+
+    Exit 1 where something keeps it from working.
+    """
     findings = list(_examine(document_path(config), online=online))
     is_well = all(finding.state != "fail" for finding in findings)
+    ceilings = _ceilings(document_path(config), days)
+    breaking = [c for c in ceilings if c.multiple is not None and c.multiple < times]
     if as_json:
-        print_json({"ok": is_well, "findings": findings})
+        load = {"times": times, "days": days, "first": next(iter(breaking), None), "ceilings": ceilings}
+        print_json({"ok": is_well, "findings": findings, "load": load})
     else:
         for finding in findings:
             say(f"{finding.state:<4}  {finding.check}: {finding.message}")
+        if ceilings:
+            _tell_load(ceilings, breaking, times, days)
     if not is_well:
         raise typer.Exit(1)
 
@@ -77,6 +93,47 @@ def _examine(path: Path, *, online: bool) -> Iterator[Finding]:
     yield _port(loaded)
     if online:
         yield from asyncio.run(_reach(loaded.document))
+
+
+def _ceilings(path: Path, days: float) -> list[Ceiling]:
+    """Nothing where there are no books to read the load from: the findings say why."""
+    try:
+        loaded = read(path, os.environ)
+        store = open_store(loaded.document, loaded.folder)
+        if not store.version():
+            return []
+        with store.open_books() as books:
+            entries = list(books.entries(datetime.now(UTC) - timedelta(days=days)))
+    except (ConfigError, StoreError):
+        return []
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    machine = Machine(connections=MAX_CONNECTIONS, descriptors=descriptors)
+    if not store.is_remote:
+        file = store.beside
+        size = sum(part.stat().st_size for part in file.parent.glob(f"{file.name}*") if part.is_file())
+        machine = replace(machine, store_bytes=size, free_bytes=shutil.disk_usage(file.parent).free)
+    return headroom(loaded.document, entries, machine)
+
+
+def _tell_load(ceilings: list[Ceiling], breaking: list[Ceiling], times: float, days: float) -> None:
+    if breaking:
+        first = breaking[0]
+        load = f"{times:g} times the load of {days:g} days"
+        say(f"\nAt {load}, {first.what} gives way first: at {first.multiple:g} times.")
+    else:
+        say(f"\nNothing that is known gives way at {times:g} times the load of {days:g} days.")
+    rows = [
+        (
+            c.what,
+            "unknown" if c.multiple is None else f"{c.multiple:,.2f}",
+            c.peak,
+            c.limit,
+            "breaks" if c in breaking else "",
+            c.note,
+        )
+        for c in ceilings
+    ]
+    print_table(("what", "times", "busiest", "ceiling", f"at {times:g}x", ""), rows)
 
 
 def _python() -> Finding:

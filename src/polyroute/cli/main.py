@@ -37,7 +37,10 @@ VERBS = {
     "drill": Verb(
         "drill.verb:drill", "Rehearse a provider's failure on past traffic, simulated; tell what fallbacks did."
     ),
-    "doctor": Verb("doctor:doctor", "Look for what would keep the gateway from working here."),
+    "doctor": Verb(
+        "doctor:doctor",
+        "Look for what would keep the gateway from working here, and what gives way first as the load grows.",
+    ),
     "version": Verb("documents:version", "Print the version."),
 }
 
