@@ -251,9 +251,8 @@ def page(found: Mapping[tuple[str, Mode, bool], Seen]) -> str:
         for fault in faults():
             if mode in fault.answers:
                 alone, helped = found[fault.name, mode, False], found[fault.name, mode, True]
-                cells = (fault.name, alone.caller, alone.attempts, alone.booked)
-                cells += (helped.caller, helped.attempts, helped.booked)
-                lines.append(f"| {' | '.join(cells)} |")
+                cells = [cell for seen in (alone, helped) for cell in (seen.caller, seen.attempts, seen.booked)]
+                lines.append(f"| {' | '.join((fault.name, *cells))} |")
     return "\n".join(lines) + "\n"
 
 
