@@ -13,7 +13,7 @@ SEED = int(os.environ.get("POLYROUTE_SIMULATION_SEED", str(random.SystemRandom()
 
 def simulation(*options: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.simulation", "--jobs", "1", "--json", *options]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=120)
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=600)
     assert ran.stdout, ran.stderr
     told: dict[str, Any] = json.loads(ran.stdout)
     assert ran.returncode == 0, ran.stderr
