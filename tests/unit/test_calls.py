@@ -118,6 +118,8 @@ async def test_an_outcome_tells_every_attempt_and_why() -> None:
         ("small", "rejected", Decimal("0.0002")),
         ("large", "succeeded", Decimal("0.0002")),
     ]
-    assert told.attempts[0]["verdicts"] == [{"gate": "says", "accepted": False, "reasons": ("no please",)}]
+    assert told.attempts[0]["verdicts"] == [
+        {"gate": "says", "accepted": False, "score": None, "reasons": ("no please",), "cost_usd": None}
+    ]
     assert told.cost_complete
     assert told.receipt == answer.receipt

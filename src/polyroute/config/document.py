@@ -881,7 +881,7 @@ class Alert(Settings, frozen=True):
     secret: Annotated[Secret | None, about("With `webhook`: signs what is sent.")] = None
     on: Annotated[tuple[str, ...], about("What: `plan_exhausted`, `fallback_share > 0.4`, `budget > 0.9`, …")] = ()
     routes: Annotated[tuple[str, ...], about("Of these routes only; else of all.")] = ()
-    window: Annotated[Duration, about("What figures are about: so long until now.")] = Duration(300.0)
+    window: Annotated[Duration | None, about("What figures are about: so long until now; else 5m.")] = None
     at_least: Annotated[Count, about("A figure of fewer requests than these says nothing.")] = 10
 
 

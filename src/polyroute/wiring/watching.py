@@ -40,6 +40,8 @@ from polyroute.wiring.routes import tier_targets
 _LOOK_S = 1.0
 _TOLD_BUDGETS = ("provider", "model", "deployment", "team", "tenant")  # figures name no user and no key
 
+_WINDOW_S = 300.0  # of alerts that say none
+
 
 class _Told(Struct, frozen=True):
     """One alert of the document, and where it goes."""
@@ -187,7 +189,9 @@ class Watch:
                 self._keep(webhook.send(message))
 
             send = send_by_webhook
-        alerts = Alerts(watched(alert), routes=alert.routes, window_s=float(alert.window), at_least=alert.at_least)
+        alerts = Alerts(
+            watched(alert), routes=alert.routes, window_s=float(alert.window or _WINDOW_S), at_least=alert.at_least
+        )
         return _Told(alerts, Channel(alert.use, send, _utc_now))
 
     def _collector(self, document: Document, url: str) -> Exporter:
