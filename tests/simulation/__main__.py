@@ -3,7 +3,6 @@ tell it again. `--mutants`: how many seeded bugs are found, each by the first hi
 """
 
 import argparse
-import contextlib
 import json
 import logging
 import multiprocessing
@@ -60,8 +59,10 @@ def _in_processes(first: int, count: int, jobs: int, until: float) -> Iterator[t
         if not running:
             return
         process, mine = running.pop(0)
-        with contextlib.suppress(EOFError):
+        try:
             yield mine.recv()
+        except EOFError:
+            yield 0, 0, [(first, "the process that told them died, as its own words say above")]
         process.join()
 
 
