@@ -17,7 +17,6 @@ from typing import Any
 from bench.__main__ import circumstances
 from bench.checked import DATA, HEAD, HEADING, PAGE, Figure, gateway, is_held_out, rows, share
 from bench.report import Section, put_section, render, table
-
 from polyroute.cli.interval import wilson
 from polyroute.stages.validation.coercion import Wrong
 from polyroute.stages.validation.likeness import alike, last_number
@@ -76,7 +75,8 @@ def _cascade(first: str, others: Sequence[str], strong: str, *, short: int = 0) 
     gate = f"{{use: agreement, models: [{', '.join(others)}], by: numeric}}"
     if short:
         gate = f"{{use: any, gates: [{{use: length, max_chars: {short}}}, {gate}]}}"
-    return f"routes: {{r: {{strategy: {{use: cascade, models: [{first}, {strong}]}}, gates: [{gate}], baseline: {strong}}}}}\n"
+    strategy = f"{{use: cascade, models: [{first}, {strong}]}}"
+    return f"routes: {{r: {{strategy: {strategy}, gates: [{gate}], baseline: {strong}}}}}\n"
 
 
 # ── GSM8K, zero-shot, priced by tokens ────────────────────────────────────────────────────────────────
@@ -237,7 +237,9 @@ models:
   other: {provider: sim, answer: ANSWER, latency_ms: 20, price: {input: 1, output: 1}}
   strong: {provider: sim, answer: "18", latency_ms: 60, price: {input: 100, output: 100}}
 routes:
-  r: {strategy: {use: cascade, models: [cheap, strong], race: RACE}, gates: [{use: agreement, models: [other], by: numeric, parallel: PARALLEL}]}
+  r:
+    strategy: {use: cascade, models: [cheap, strong], race: RACE}
+    gates: [{use: agreement, models: [other], by: numeric, parallel: PARALLEL}]
 """
 
 
@@ -253,6 +255,17 @@ async def p95_ms(*, agrees: bool, parallel: bool, race: bool) -> float:
     return statistics.quantiles(took, n=20)[18]
 
 
+_NOTES = """
+Prices: `../shared/data/routing/models.json`; the sixteen runs at 20 to 1 per character written. The three cheap
+runs and their order were chosen on the fitted half: the cheapest within half a point of the strong one. In the
+first two the gate is `any` of a length and agreement with the second model: up to that length, the cheapest that
+kept 98 % on the fitted half by its confidence bound, the first model is believed alone. Gemma's and Sonnet's words
+were not kept: the answers read from them stand for them, at the tokens that the words had.
+
+What escalation costs in time, on simulated models (20 ms the cheap ones, 60 ms the strong one; 40 requests each):
+
+"""
+
 # ── the page ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -260,14 +273,30 @@ def figures_of(what: str, ran: Ran, most_cost: float, least_quality: float) -> l
     value, interval = share(ran.right, ran.n)
     escalated, band = share(ran.escalated, ran.n)
     strong = f"{ran.strong_right / ran.n:.1%}"
+    n = str(ran.n)
+    cost = Figure(
+        what=f"{what}: cost, of always-strong",
+        value=f"{ran.cost:.1%}",
+        n=n,
+        interval="",
+        goal=f"<= {most_cost:.0%}",
+        is_met=ran.cost <= most_cost,
+    )
+    quality = Figure(
+        what=f"{what}: quality, of always-strong",
+        value=f"{ran.quality:.1%}",
+        n=n,
+        interval="",
+        goal=f">= {least_quality:.1%}",
+        is_met=ran.quality >= least_quality,
+    )
+    right = f"{what}: right answers (strong alone {strong})"
     return [
-        Figure(what=f"{what}: cost, of always-strong", value=f"{ran.cost:.1%}", n=str(ran.n), interval="",
-               goal=f"<= {most_cost:.0%}", is_met=ran.cost <= most_cost),
-        Figure(what=f"{what}: quality, of always-strong", value=f"{ran.quality:.1%}", n=str(ran.n), interval="",
-               goal=f">= {least_quality:.1%}", is_met=ran.quality >= least_quality),
-        Figure(what=f"{what}: right answers (strong alone {strong})", value=value, n=str(ran.n), interval=interval, goal="", is_met=None),
-        Figure(what=f"{what}: escalated", value=escalated, n=str(ran.n), interval=band, goal="", is_met=None),
-    ]  # fmt: skip
+        cost,
+        quality,
+        Figure(what=right, value=value, n=n, interval=interval, goal="", is_met=None),
+        Figure(what=f"{what}: escalated", value=escalated, n=n, interval=band, goal="", is_met=None),
+    ]
 
 
 async def measure() -> Section:
@@ -287,16 +316,7 @@ async def measure() -> Section:
     )
     for kind, run in kinds:
         timed.append((kind, f"{await run():.0f} ms"))
-    text = (
-        table(HEAD, (figure.cells() for figure in found))
-        + "\nPrices: `../shared/data/routing/models.json`; the sixteen runs at 20 to 1 per character written. The three cheap runs "
-        "and their order were chosen\non the fitted half: the cheapest within half a point of the strong one. In the first two the gate is "
-        "`any` of a length and agreement with the second\nmodel: up to that length, the cheapest that kept 98 % on the fitted half by its confidence bound, the "
-        "first model is believed alone. Gemma's and Sonnet's words were\nnot kept: the answers read from them stand for them, at the "
-        "tokens that the words had.\n\n"
-        + "What escalation costs in time, on simulated models (20 ms the cheap ones, 60 ms the strong one; 40 requests each):\n\n"
-        + table(("how", "p95"), timed)
-    )
+    text = table(HEAD, (figure.cells() for figure in found)) + _NOTES + table(("how", "p95"), timed)
     return Section(name="cascade", title="Cascades", n=f"{ran.n} held-out questions", text=text, figures={})
 
 

@@ -21,12 +21,13 @@ from polyroute.cli.interval import wilson
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "checked-answers.md"
-HEADING = (
-    "# Checked answers\n\nWhat gates and cascades find on recorded answers of real models. Written by `python -m bench.gates` "
-    "and `python -m bench.cascade`,\nthrough a running gateway with the `replay` provider; the data lie beside the checkout, in "
-    "`../shared/data`.\nWhatever was chosen was chosen on one half of the rows (SHA-256 of the id, even) and frozen; figures are of the "
-    "other half\nunless a line says otherwise. Intervals are Wilson's, 95 %.\n"
-)
+HEADING = """# Checked answers
+
+What gates and cascades find on recorded answers of real models. Written by `python -m bench.gates` and
+`python -m bench.cascade`, through a running gateway with the `replay` provider; the data lie beside the checkout, in
+`../shared/data`. Whatever was chosen was chosen on one half of the rows (SHA-256 of the id, even) and frozen; figures
+are of the other half unless a line says otherwise. Intervals are Wilson's, 95 %.
+"""
 _BASE = 'server: {auth: open}\nstore: {database: "sqlite:///books.db"}\n'
 
 

@@ -8,6 +8,8 @@ import orjson
 import pytest
 from tests.journeys.rig import Rig, Told, gateway
 
+from polyroute.errors import ConfigError
+
 HEAD = """
 server: {auth: keys}
 store: {database: "sqlite:///books.db"}
@@ -221,3 +223,55 @@ async def test_no_cascade_where_it_cannot_pay_and_the_receipt_says_why(tmp_path:
     assert [a.model for a in receipt.attempts] == ["strong"]
     assert receipt.plan_reason.startswith("straight to strong, no cascade; cheap is left out: $")
     assert receipt.plan_reason.endswith("0% of its answers pass (declared)")
+
+
+async def test_a_route_outside_of_its_band_raises_the_alarm(tmp_path: Path) -> None:
+    recorded(tmp_path, ("q", {"cheap": "no", "strong": "yes"}))
+    document = cascade("[{use: regex, matches: yes}]", ", pass_rate: {cheap: 1}, escalation_band: {max: 0.4}")
+    async with gateway(document, tmp_path) as rig:
+        for _ in range(35):
+            await ask(rig)
+        metrics = (await rig.get("/metrics")).body.decode()
+    assert 'polyroute_escalation_alarm{route="r"} 1.0' in metrics
+    assert 'polyroute_escalation_rate{route="r"} 1.0' in metrics
+    assert 'polyroute_cascade_p95_seconds{escalated="yes",route="r"}' in metrics
+
+
+@pytest.mark.parametrize(
+    ("gate", "path"),
+    [
+        ("{use: json_schema, schema: {type: nope}}", "gates[0].schema"),
+        ("{use: regex, matches: '('}", "gates[0]"),
+        ("{use: regex}", "gates[0]"),
+        ("{use: language, languages: [xx]}", "gates[0]"),
+        ("{use: code, language: cobol}", "gates[0].language"),
+        ("{use: sql, dialect: nosql}", "gates[0].dialect"),
+        ("{use: sql, schema: 'CREATE'}", "gates[0].schema"),
+        ("{use: agreement, samples: 3, at_least: 9}", "gates[0]"),
+        ("{use: entropy}", "gates[0]"),
+        ("{use: entropy, min_logprob: 1}", "gates[0]"),
+        ("{use: weighted, gates: [{use: json}], weights: [-1]}", "gates[0]"),
+        ("{use: all, gates: [{use: json, on_reject: block}]}", "gates[0].gates[0].on_reject"),
+    ],
+)
+async def test_a_gate_that_could_not_work_stops_the_start(gate: str, path: str, tmp_path: Path) -> None:
+    recorded(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        async with gateway(cascade(f"[{gate}]"), tmp_path):
+            pass
+    assert f"routes.r.{path}" in [problem.path for problem in caught.value.problems]
+
+
+async def test_a_bomb_is_judged_within_its_time(tmp_path: Path) -> None:
+    parts = "".join(f", a{at} AS (SELECT p.x FROM a{at - 1} p, a{at - 1} q)" for at in range(1, 40))
+    bombs = {
+        "sql": f"WITH a0 AS (SELECT 1 x){parts} SELECT * FROM a39",
+        "code": "```python\n" + "-" * 100_000 + "1\n```",
+    }
+    for use, bomb in bombs.items():
+        recorded(tmp_path, ("q", {"cheap": bomb, "strong": "x = 1"}))
+        levels = f", gates: {{cheap: [{{use: {use}}}]}}"
+        async with gateway(cascade("[]", levels), tmp_path) as rig:
+            receipt = await rig.receipt(await ask(rig, max_tokens=100_000))
+        assert receipt.model == "strong", receipt.attempts
+        assert receipt.total_ms < 8000

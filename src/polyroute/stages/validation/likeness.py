@@ -6,6 +6,7 @@
 - json: the same JSON value, whatever the order of members; 1 and 1.0 are one number.
 """
 
+import json
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
@@ -27,8 +28,8 @@ def meaning(text: str, by: Likeness, field: str | None = None) -> object:
             value = value if isinstance(value, str) else str(value)
     elif by == "json":
         value = read_json(unfenced(text))
-    if not isinstance(value, str):
-        return value
+    if not isinstance(value, str) or by == "json":
+        return json.dumps(value, sort_keys=True)  # where true is not 1, and whole numbers are whole
     match by:
         case "normalised":
             return _words(value)
@@ -42,7 +43,7 @@ def alike(one: object, other: object) -> bool:
     """Whether two meanings are the same."""
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return abs(one - other) <= _TOLERANCE * max(abs(one), abs(other))
-    return type(one) is type(other) and one == other if isinstance(one, bool | str) else one == other
+    return one == other
 
 
 def last_number(text: str) -> Decimal:
