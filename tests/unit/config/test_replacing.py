@@ -1,3 +1,5 @@
+import pkgutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,26 @@ def test_a_file_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         replace_text(tmp_path / "polyroute.yaml", "new")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["os.fchmod", "os.fsync", "pathlib.Path.replace"])
+@pytest.mark.parametrize("good", [0, 1, 2])
+def test_whatever_fails_on_the_way_the_file_is_the_old_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, good: int
+) -> None:
+    """The first writes are those of the file that is kept beside it."""
+    file, calls = tmp_path / "polyroute.yaml", list[object]()
+    file.write_text("old")
+    real = pkgutil.resolve_name(name)
+
+    def fails(*given: object) -> object:
+        calls.append(given)
+        if len(calls) > good:
+            raise OSError("the disk is full")
+        return real(*given)
+
+    monkeypatch.setattr(name, fails)
+    with suppress(OSError):
+        replace_text(file, "new")
+    assert file.read_text() in ("old", "new")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [], "nothing is left over"

@@ -155,7 +155,6 @@ def _route(route: settings.Route) -> settings.Route:
         route,
         strategy=strategy,
         gates=(),
-        accepts={},
         prompt=None,
         output=None,
         cache=None,
