@@ -9,39 +9,31 @@ decided is written into the receipt. The books are settled on every way out: ans
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
 from typing import TypeVar
 
 from msgspec.structs import replace
 
-from polyroute.asides import Timed, aside, check_costs, racing
-from polyroute.catalog import tokens
-from polyroute.errors import AnswerHeld, NoCandidate, PolyrouteError, ProviderError, StoreError
+from polyroute.asides import Timed, aside, racing
+from polyroute.counting import Counting
+from polyroute.deciding import Deciding
+from polyroute.errors import AnswerHeld, PolyrouteError, StoreError
+from polyroute.holding import review_of
 from polyroute.journey import Answer, Entry, Journey, LiveAnswer, Parts, Prepared
 from polyroute.live import Relayed, Restored, Told
-from polyroute.ports import CallModel, CountsTokens, Hearing, Monotonic, Selection
-from polyroute.privacy.guard import Guard, guard
-from polyroute.stages.assembly.draft import Draft
+from polyroute.ports import CallModel, Hearing, Monotonic
 from polyroute.stages.execution.attempts import AttemptLog
 from polyroute.stages.execution.meter import Meter, RequestFacts, tokens_asked
 from polyroute.stages.execution.runner import Flow, Order, Run
-from polyroute.stages.execution.wording import Wording, word
-from polyroute.stages.matching.estimates import candidate
-from polyroute.stages.matching.match import Boundary, match
-from polyroute.stages.matching.needs import needs_of
-from polyroute.stages.route import ReviewPolicy, Route, Routes, View, admit, checked, fit
-from polyroute.stages.selection.constraints import constrain
-from polyroute.stages.selection.plan import ask_last, make_plan, need_steps
+from polyroute.stages.route import ReviewPolicy, Routes
+from polyroute.stages.selection.plan import need_steps
 from polyroute.stages.validation import judge as validation
 from polyroute.stages.validation.judge import Case
 from polyroute.state.health.health import Health
 from polyroute.state.reviews import review_id
 from polyroute.types.access import Caller
-from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt, RequestState, Settlement
 from polyroute.types.request import Request, without_stream
 from polyroute.types.response import Reply, Response
-from polyroute.types.review import Review
 
 _T = TypeVar("_T")
 
@@ -51,7 +43,8 @@ class RequestPath:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._usual = View(routes=parts.routes, policy=parts.policy)
+        self._deciding = Deciding(parts)
+        self.counting = Counting(parts, self._deciding)
 
     def over(self, change: Callable[[Parts], Parts]) -> "RequestPath":
         """The same path over other parts: another clock, other books."""
@@ -70,7 +63,11 @@ class RequestPath:
         return self._parts.routes
 
     def routes_for(self, caller: Caller) -> Routes:
-        return (self._parts.view_of(caller.tenant) or self._usual).routes
+        return self._deciding.view_of(caller).routes
+
+    def prepare(self, request: Request, caller: Caller, entry: Entry) -> Prepared:
+        """Stages 1 to 3: the dry run ends here."""
+        return self._deciding.prepare(request, caller, entry)
 
     async def answer(self, request: Request, caller: Caller, entry: Entry) -> Answer:
         """A whole answer. Raises CallerError or RoutingError; by then the books are settled."""
@@ -95,135 +92,6 @@ class RequestPath:
         )
         guard = prepared.guard
         return Restored(relayed, guard) if guard is not None and guard.placeholders else relayed
-
-    async def count_tokens(self, request: Request, caller: Caller) -> int | None:
-        """Input tokens as the route's first able model counts them; None where its provider does not count."""
-        parts, view = self._parts, self._view(caller)
-        route = view.routes.find(request.model)
-        admit(route, request, caller)
-        request, wording, shield = self._shielded(*self._word(request, route), route, view)
-        needs, boundaries = needs_of(request, tokens.measure(request)), _boundaries(route, view, shield)
-        able = match(route.deployments, needs, boundaries, lambda d: self._obstacles(request, d)).deployments
-        counter: object = parts.around.providers[able[0].provider] if able else None
-        if not isinstance(counter, CountsTokens):
-            return None
-        admission = await parts.accounts.enter(caller, 0, parts.around.monotonic())
-        try:
-            worded = request if wording is None else wording.put_to(request, able[0])
-            return await counter.count_tokens(worded, able[0], able[0].deadlines)
-        except ProviderError:
-            return None
-        finally:
-            parts.accounts.leave(admission)
-
-    def estimate_tokens(self, request: Request) -> int:
-        """Input tokens, most likely, as the route's first model counts them; with what the route puts to the request."""
-        route = self._parts.routes.find(request.model)
-        request, wording = self._word(request, route)
-        size = tokens.measure(request).plus(wording.added if wording is not None else tokens.NOTHING)
-        return size.estimate_for(route.deployments[0].upstream_model) if route.deployments else size.estimate
-
-    def call_model_for(self, caller: Caller) -> CallModel:
-        """The port for a stage that needs a model's answer: a request of its own, on `caller`'s limits and budgets.
-
-        Which models a stage asks is the document's business, so a key's own list of models does not bind it.
-        """
-        payer = replace(caller, models=None)
-
-        async def call_model(model: str, request: Request, *, purpose: str) -> Response:
-            entry = Entry(
-                request_id=self._parts.new_request_id(), arrived_s=self.monotonic(), door=f"internal/{purpose}"
-            )
-            asked = replace(request, model=model)
-            answer = await self.answer(asked, payer, entry)
-            return self.read(asked, answer.reply)
-
-        return call_model
-
-    def prepare(self, request: Request, caller: Caller, entry: Entry) -> Prepared:
-        """Stages 1 to 3: no model is called and nothing is spent."""
-        parts = self._parts
-        now = parts.around.monotonic
-        view = self._view(caller)
-        route = entry.route or view.routes.find(request.model)
-        admit(route, request, caller)
-        draft = Draft(
-            request_id=entry.request_id,
-            client_request_id=entry.client_request_id,
-            time=parts.utc_now(),
-            arrived_s=entry.arrived_s,
-            caller=caller,
-            door=entry.door,
-            requested_model=request.model,
-            policy=view.policy,
-            stream=request.stream,
-        )
-        draft.trace = entry.trace or parts.begin_trace(entry.request_id)
-        draft.route = route.name
-        draft.baseline = route.baseline
-        request, wording, shield = self._shielded(*self._word(request, route), route, view)
-        if wording is not None:
-            draft.prompt = wording.prompt_id
-        looked_at = request
-        if shield is not None:
-            draft.pii, draft.pii_handling = {str(kind): n for kind, n in shield.counts.items()}, shield.actions
-            looked_at = shield.masked(request)  # what is seen there is told as evidence
-
-        seen = parts.classifier.classify(
-            looked_at, task=entry.task or route.task, wants_task=route.wants_task, thresholds=route.thresholds
-        )
-        classified_s = now()
-        draft.mark(classified_s)
-        draft.classification = replace(seen, elapsed_ms=round((classified_s - entry.arrived_s) * 1000, 3))
-
-        request, size, route = fit(request, route, wording.added if wording is not None else tokens.NOTHING)
-        needs = needs_of(request, size)
-        boundaries = _boundaries(route, view, shield)
-        matched = match(route.deployments, needs, boundaries, lambda d: self._obstacles(request, d))
-        today, latency_of = draft.time.date(), parts.latencies.of
-        draft.candidates = tuple(
-            candidate(d, needs, size, today, latency_of(d, classified_s)) for d in matched.deployments
-        )
-        draft.mark(now())
-
-        constraints = route.constraints
-        if entry.request_class is not None and entry.request_class != constraints.request_class:
-            constraints = replace(constraints, request_class=entry.request_class)
-        within = constrain(draft.candidates, constraints)
-        draft.exclusions = matched.exclusions + within.exclusions
-        choice = route.strategy.choose(
-            Selection(
-                request=request,
-                classification=draft.classification,
-                candidates=within.candidates,
-                pass_rates=parts.pass_rates(route.name) if route.doubted else {},
-                check_usd=check_costs(route, needs, size, today) if route.helpers else {},
-            )
-        )
-        plan = make_plan(route.strategy_name, choice, route.fallback, within.candidates, constraints, parts.draw())
-        if within.note:
-            plan = replace(plan, reason=f"{plan.reason}; {within.note}")
-        unwell = parts.around.health.unwell(
-            [step.candidate.deployment.id for step in plan.steps], classified_s, parts.draw()
-        )
-        if unwell:
-            first = plan.steps[0].candidate.deployment.id
-            if first in unwell:
-                draft.passed_over = f"{first}: {unwell[first]}"
-            plan = ask_last(plan, unwell)
-        draft.plan = plan
-        draft.mark(now())
-        route = checked(route, request, plan)
-        return Prepared(
-            request=request,
-            route=route,
-            plan=plan,
-            needs=needs,
-            draft=draft,
-            boundaries=boundaries,
-            wording=wording,
-            guard=shield,
-        )
 
     async def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
@@ -267,46 +135,14 @@ class RequestPath:
             trace=draft.trace,
             hear=self._hear(prepared, log) if prepared.route.judges else None,
             aside=lambda model, asked: aside(
-                prepared, model, asked, self._obstacles, lambda d: parts.latencies.of(d, parts.around.monotonic())
+                prepared,
+                model,
+                asked,
+                self._deciding.obstacles,
+                lambda d: parts.latencies.of(d, parts.around.monotonic()),
             ),
         )
         return Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
-
-    def _word(self, request: Request, route: Route) -> tuple[Request, Wording | None]:
-        """The request without what it says to the gateway alone, and what the route adds to it."""
-        parts = self._parts
-        return word(
-            request,
-            route=route.name,
-            prompt=route.prompt,
-            form=route.form,
-            deployments=route.deployments,
-            registry=parts.prompts,
-            dialects=parts.dialects,
-        )
-
-    def _view(self, caller: Caller) -> View:
-        """What holds for the caller's tenant. Raises NoCandidate where nothing can be answered under it."""
-        view = self._parts.view_of(caller.tenant) or self._usual
-        if view.fault is not None:
-            raise NoCandidate(view.fault, ())
-        return view
-
-    def _shielded(
-        self, request: Request, wording: Wording | None, route: Route, view: View
-    ) -> tuple[Request, Wording | None, Guard | None]:
-        """With the personal data that must not go out replaced. Raises InvalidRequest where it must not come in."""
-        rules = (*route.privacy, *view.privacy)
-        if not rules:
-            return request, wording, None
-        found = guard(request, wording.texts if wording is not None else {}, rules, self._parts.detector)
-        if found is None:
-            return request, wording, None
-        worded = None if wording is None else replace(wording, texts=found.texts)
-        return found.request, worded, found.guard
-
-    def _obstacles(self, request: Request, deployment: Deployment) -> tuple[str, ...]:
-        return self._parts.around.providers[deployment.provider].obstacles(request, deployment)
 
     def read(self, request: Request, reply: Reply) -> Response:
         """The canonical form of an answer; parses one that was only passed on."""
@@ -393,29 +229,10 @@ class RequestPath:
     async def _hold(self, journey: Journey, reply: Reply, policy: ReviewPolicy) -> None:
         """For a person to decide on. What it cost is settled now, whatever is decided."""
         parts, draft, request = self._parts, journey.prepared.draft, journey.prepared.request
-        answer, now = self.read(request, reply), parts.utc_now()
-        dialect = parts.dialects.get(draft.door)
-        answered = next(a for a in reversed(journey.run.log.attempts) if a.status == "succeeded")
+        answer, dialect = self.read(request, reply), parts.dialects.get(draft.door)
+        body = reply.wire or (dialect.render_response(answer, request) if dialect is not None else None)
         draft.review = "pending"
-        await parts.hold(
-            Review(
-                id=review_id(draft.request_id),
-                request_id=draft.request_id,
-                tenant=draft.caller.tenant,
-                team=draft.caller.team,
-                user=draft.caller.user,
-                key_id=draft.caller.key_id,
-                route=draft.route,
-                model=answered.model,
-                door=draft.door,
-                asked=request.last_user_text,
-                answer=answer,
-                body=reply.wire or (dialect.render_response(answer, request) if dialect is not None else None),
-                created_at=now,
-                expires_at=now + timedelta(seconds=policy.deadline_s),
-                lapses_to=policy.lapses_to,
-            )
-        )
+        await parts.hold(review_of(journey, answer, body, policy, parts.utc_now()))
 
     async def _stream_judged(self, prepared: Prepared) -> LiveAnswer:
         """Gates need the whole answer: it is fetched unstreamed, judged, and only then told as a stream."""
@@ -434,11 +251,3 @@ class RequestPath:
         except BaseException as exc:
             await self._settle_for_nobody(journey, exc)
             raise
-
-
-def _boundaries(route: Route, view: View, shield: Guard | None) -> tuple[Boundary, ...]:
-    """Where a request may go: all of them hold, in fallbacks too."""
-    if shield is None or not shield.private:
-        return (route.boundary, view.boundary)
-    why = f"the request holds personal data ({', '.join(shield.private)})"
-    return (route.boundary, view.boundary, Boundary(private=True, why=why))

@@ -283,15 +283,6 @@ async def test_an_ad_hoc_call_needs_leave_for_each_of_its_models() -> None:
     await call("small", "p/large")
 
 
-async def test_a_stage_that_calls_a_model_is_not_bound_to_the_keys_own_models() -> None:
-    rig = Rig({"small": HELLO})
-    response = await rig.path.call_model_for(Caller(models=frozenset({"other"})))(
-        "route", ask("", "judge"), purpose="j"
-    )
-    assert response == HELLO
-    assert (rig.receipt.door, rig.receipt.cost_usd) == ("internal/j", COST)
-
-
 async def test_tokens_per_minute_are_corrected_to_what_was_used() -> None:
     rig = Rig({"small": HELLO}, allowances=Allowances(per_user=Rates(tokens_per_minute=1000)))
     await rig.answer()

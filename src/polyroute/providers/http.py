@@ -240,7 +240,7 @@ class HttpProvider:
 
 
 def _traced(headers: SealedHeaders, trace: Trace | None) -> SealedHeaders:
-    """The one thing a request brings beside its body: checked to its grammar, and an id of ours in the caller's place."""
+    """The one thing a request brings beside its body: checked to its grammar, with an id of our own."""
     if trace is None:
         return headers
     told = SealedHeaders({**headers, "traceparent": trace.traceparent})

@@ -106,10 +106,10 @@ async def _count(exchange: Exchange, services: Services, name: str) -> None:
     """The provider's own count where it counts, else an estimate of ours that says so."""
     body = await exchange.json(services.max_body_bytes)
     request = parse_count_request({**body, "model": name})
-    counted = await services.path.count_tokens(request, exchange.caller)
+    counted = await services.path.counting.count(request, exchange.caller)
     headers = [(b"x-polyroute-request-id", exchange.request_id.encode())]
     if counted is None:
-        counted = services.path.estimate_tokens(request)
+        counted = services.path.counting.estimate(request, exchange.caller)
         headers.append((b"x-polyroute-estimated", b"true"))
     await exchange.reply(200, render_count(counted), headers)
 

@@ -65,10 +65,10 @@ async def count_tokens(exchange: Exchange, services: Services) -> None:
     dialect = services.dialects["anthropic_messages"]
     body = await exchange.json(services.max_body_bytes)
     request = dialect.parse_request({"max_tokens": 1, **body}, exchange.headers)
-    counted = await services.path.count_tokens(request, exchange.caller)
+    counted = await services.path.counting.count(request, exchange.caller)
     headers = [(b"x-polyroute-request-id", exchange.request_id.encode())]
     if counted is None:
-        counted = services.path.estimate_tokens(request)
+        counted = services.path.counting.estimate(request, exchange.caller)
         headers.append((b"x-polyroute-estimated", b"true"))
     await exchange.reply(200, orjson.dumps({"input_tokens": counted}), headers)
 
