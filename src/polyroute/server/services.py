@@ -14,8 +14,8 @@ from polyroute.prompts.registry import Registry
 from polyroute.server.desk import ConfigDesk
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.directory import Directory
-from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.overrides import Overrides
+from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.reviews import Reviews
 from polyroute.stores.figures import Figures
 from polyroute.stores.usage import Usage
