@@ -248,6 +248,8 @@ async def test_a_route_outside_of_its_band_raises_the_alarm(tmp_path: Path) -> N
         ("{use: sql, dialect: nosql}", "gates[0].dialect"),
         ("{use: sql, schema: 'CREATE'}", "gates[0].schema"),
         ("{use: agreement, samples: 3, at_least: 9}", "gates[0]"),
+        ("{use: agreement, models: [nobody]}", "gates[0].models[0]"),
+        ("{use: any, gates: [{use: judge, model: nobody}]}", "gates[0].gates[0].model"),
         ("{use: entropy}", "gates[0]"),
         ("{use: entropy, min_logprob: 1}", "gates[0]"),
         ("{use: weighted, gates: [{use: json}], weights: [-1]}", "gates[0]"),

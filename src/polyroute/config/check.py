@@ -21,7 +21,7 @@ from polyroute.config.outputs import output_problems
 from polyroute.config.prompts import prompt_problems
 from polyroute.config.suggest import Vocabulary
 from polyroute.config.support import unsupported
-from polyroute.config.targets import models_behind, targets_of
+from polyroute.config.targets import gate_targets, models_behind, targets_of
 from polyroute.errors import Problem
 from polyroute.types.quirks import QUIRKS
 
@@ -200,6 +200,8 @@ class _Check:
         elif route.on_too_long == "reroute" and not names(route.fallback):
             message = "`reroute` goes to the fallback, and there is none"
             yield Problem(path=f"{path}.on_too_long", message=message, fix="give `fallback`")
+        for inside, target in gate_targets(route):
+            yield from self._target(f"{path}.{inside}", target)
         for at, gate in enumerate(route.gates):
             low, high = getattr(gate, "min_chars", 0), getattr(gate, "max_chars", None)
             if high is not None and low > high:
