@@ -1,12 +1,14 @@
 """Answers that are checked before they are given: by every kind of gate, over HTTP, with what it cost."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from tests.journeys.rig import Rig, Told, gateway
+from tests.journeys.rig import DOCUMENT, Rig, Told, gateway
+from tests.journeys.upstream import chat, message, text_block, upstream
 
 from polyroute.errors import ConfigError
 
@@ -277,3 +279,28 @@ async def test_a_bomb_is_judged_within_its_time(tmp_path: Path) -> None:
             receipt = await rig.receipt(await ask(rig, max_tokens=100_000))
         assert receipt.model == "strong", receipt.attempts
         assert receipt.total_ms < 8000
+
+
+async def test_probabilities_are_asked_for_and_kept_from_a_caller_who_did_not_ask(tmp_path: Path) -> None:
+    document = (
+        f"{DOCUMENT}\nroutes:\n  r:\n    strategy: {{use: cascade, models: [gpt, claude]}}\n"
+        "    gates: [{use: entropy, max_bits: 0.5}]\n"
+    )
+    async with upstream() as fake:
+        unsure = {"token": "a", "logprob": -0.7, "top_logprobs": [{"token": t, "logprob": -0.7} for t in "ab"]}
+        sure = {"token": "a", "logprob": -0.001, "top_logprobs": [{"token": "a", "logprob": -0.001}]}
+        async with gateway(document.replace("{url}", fake.url).replace("{{", "{").replace("}}", "}"), tmp_path) as rig:
+            for token, model in ((sure, "gpt"), (unsure, "claude")):
+                first = chat("a")
+                told = orjson.loads(first.pieces[0])
+                told["choices"][0]["logprobs"] = {"content": [token]}
+                fake.answers(replace(first, pieces=(orjson.dumps(told),)), message(text_block("from claude")))
+                said = await ask(rig)
+                assert said.status == 200, said.body
+                receipt = await rig.receipt(said)
+                assert receipt.model == model
+                assert receipt.attempts[0].verdicts[0].score is not None
+                assert not said.json["choices"][0].get("logprobs")
+                asked = next(heard for heard in fake.log if "chat/completions" in heard.path)
+                assert asked.json["logprobs"] is True
+                assert asked.json["top_logprobs"] == 5
