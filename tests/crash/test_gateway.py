@@ -19,6 +19,8 @@ import pytest
 from tests.journeys.rig import ADMIN, DOCUMENT, ENV, KEY, ask, read_answer, request
 from tests.journeys.upstream import Answer, Heard, Upstream, chat, chat_events, stream, upstream
 
+FREE_PORT = DOCUMENT.replace("auth: keys", "auth: keys, port: 0")  # several tests run at once
+
 from polyroute.stores.journal.files import journal_paths
 from polyroute.stores.sqlite.books import Books, journals_folder
 from polyroute.stores.sqlite.files import SCHEMA
@@ -156,7 +158,7 @@ async def test_what_was_asked_booked_and_seen_agrees_after_every_kill(tmp_path: 
     print(f"POLYROUTE_CRASH_SEED={_SEED}")
     provider.script = _script
     file = tmp_path / "polyroute.yaml"
-    file.write_text(DOCUMENT.format(url=provider.url))
+    file.write_text(FREE_PORT.format(url=provider.url))
     draw = random.Random(_SEED)
     gateways = Gateways(file)
     clients = Clients(gateways, draw)
@@ -212,7 +214,7 @@ async def test_a_kill_inside_a_migration_leaves_a_ledger_that_the_next_start_fin
     nth: int, tmp_path: Path, provider: Upstream
 ) -> None:
     file = tmp_path / "polyroute.yaml"
-    file.write_text(DOCUMENT.format(url=provider.url))
+    file.write_text(FREE_PORT.format(url=provider.url))
     gateways = Gateways(file)
     await gateways.open()
     try:
