@@ -176,10 +176,10 @@ async def sql() -> list[Figure]:
 
 
 async def code() -> list[Figure]:
-    # Two of its tasks share their prompt: a first line tells them apart.
+    # Two of its tasks share their prompt and their name: a first line tells them apart.
     tasks = [
-        {**row, "prompt": f"# {row['task_id']}\n{row['prompt']}"}
-        for row in rows("quality-gates/humaneval_codegen16b.dev.jsonl.gz")
+        {**row, "prompt": f"# {at}\n{row['prompt']}"}
+        for at, row in enumerate(rows("quality-gates/humaneval_codegen16b.dev.jsonl.gz"))
     ]
     recordings: Recordings = [
         {

@@ -291,10 +291,9 @@ async def test_probabilities_are_asked_for_and_kept_from_a_caller_who_did_not_as
         sure = {"token": "a", "logprob": -0.001, "top_logprobs": [{"token": "a", "logprob": -0.001}]}
         async with gateway(document.replace("{url}", fake.url).replace("{{", "{").replace("}}", "}"), tmp_path) as rig:
             for token, model in ((sure, "gpt"), (unsure, "claude")):
-                first = chat("a")
-                told = orjson.loads(first.pieces[0])
+                told = orjson.loads(b"".join(piece for piece in chat("a").pieces if isinstance(piece, bytes)))
                 told["choices"][0]["logprobs"] = {"content": [token]}
-                fake.answers(replace(first, pieces=(orjson.dumps(told),)), message(text_block("from claude")))
+                fake.answers(replace(chat("a"), pieces=(orjson.dumps(told),)), message(text_block("from claude")))
                 said = await ask(rig)
                 assert said.status == 200, said.body
                 receipt = await rig.receipt(said)
