@@ -19,12 +19,12 @@ import pytest
 from tests.journeys.rig import ADMIN, DOCUMENT, ENV, KEY, ask, read_answer, request
 from tests.journeys.upstream import Answer, Heard, Upstream, chat, chat_events, stream, upstream
 
-FREE_PORT = DOCUMENT.replace("auth: keys", "auth: keys, port: 0")  # several tests run at once
-
 from polyroute.stores.journal.files import journal_paths
 from polyroute.stores.sqlite.books import Books, journals_folder
 from polyroute.stores.sqlite.files import SCHEMA
 from polyroute.stores.sqlite.store import SqliteStore
+
+FREE_PORT = DOCUMENT.replace("auth: keys", "auth: keys, port: 0")  # several tests run at once
 
 POINTS = (
     "after reserve",
