@@ -96,7 +96,7 @@ def _stage_pieces() -> list[Timed]:
     classification = classifier.classify(request)
 
     def price() -> tuple[Candidate, ...]:
-        kept = match(deployments, needs, Boundary(), lambda _: ()).deployments
+        kept = match(deployments, needs, (Boundary(),), lambda _: ()).deployments
         return tuple(candidate(one, needs, size, _NOW.date(), None) for one in kept)
 
     candidates, strategy, constraints = price(), Fixed(models=("fake",)), Constraints()

@@ -66,7 +66,7 @@ async def test_no_way_of_naming_a_model_leaves_a_tenants_bounds(
 ) -> None:
     routes, models = ("polyroute/support", "support", "cascade", "auto"), ("gpt", "claude", "both", "here")
     names = (*routes, *models, "oai/gpt-up", "eu/here-up")
-    spoken = {"contents": [{"parts": [{"text": "x"}]}]}
+    spoken: dict[str, object] = {"contents": [{"parts": [{"text": "x"}]}]}
     calls: list[tuple[str, dict[str, object]]] = []
     for name in names:
         wish = {"region": "us", "metadata": {"region": "us", "tenant": "default"}}
@@ -180,7 +180,7 @@ async def test_a_policy_of_an_override_bounds_its_tenant(provider: Upstream, tmp
     assert (refused.status, refused.json["error"]["code"]) == (400, "personal_data")
 
 
-WRONG = [
+WRONG: list[tuple[dict[str, object], str]] = [
     ({"routes": {"nope": {"primary": "gpt"}}}, "there is no route `nope`"),
     ({"routes": {"support": {"primary": "nope"}}}, "there is no model or route `nope`"),
     ({"routes": {"support": {"primry": "gpt"}}}, "primry"),

@@ -84,7 +84,7 @@ def test_what_holds_no_vectors_is_malformed(body: bytes) -> None:
 
 
 def test_an_input_may_be_an_object_of_text_or_pictures() -> None:
-    picture = {"image": "https://a.example/a.png"}
+    picture: dict[str, object] = {"image": "https://a.example/a.png"}
     said = asked(input=["a", {"text": "b"}, picture])
     assert [text_of(message.parts) for message in said.messages] == ["a", "b", ""]
     assert said.messages[2].parts == (Opaque(dialect="openai_embeddings", kind="object", raw=picture),)
