@@ -128,7 +128,12 @@ def test_a_good_call_id_is_kept(known: str) -> None:
 
 
 def test_citations_that_come_after_their_text_join_it() -> None:
-    cited: dict[str, object] = {"type": "web_search_result_location", "url": "https://a.example", "title": None, "cited_text": ""}
+    cited: dict[str, object] = {
+        "type": "web_search_result_location",
+        "url": "https://a.example",
+        "title": None,
+        "cited_text": "",
+    }
     assert write_parts((Text(text="It is."), Text(text="", citations=(cited,)))) == [
         {"type": "text", "text": "It is.", "citations": [{**cited, "encrypted_index": ""}]}
     ]
