@@ -25,7 +25,7 @@ def test_the_summary_is_the_first_sentence_of_the_verbs_own_text(name: str) -> N
 @pytest.mark.parametrize("name", VERBS)
 def test_every_verb_has_help(name: str) -> None:
     done = RUN.invoke(build(name), [name, "--help"])
-    assert (done.exit_code, VERBS[name].summary.split(";")[0].rstrip(".") in done.output.replace("\n", " ")) == (
+    assert (done.exit_code, VERBS[name].summary.split(";")[0].rstrip(".") in " ".join(done.output.split())) == (
         0,
         True,
     )

@@ -42,7 +42,8 @@ class SqliteRecords:
         self.close()
 
     def close(self) -> None:
-        self._connection.close()
+        with self._lock:  # never under a thread that is still reading: SQLite would not survive it
+            self._connection.close()
 
     def find(self, kind: Kind, name: str) -> Record | None:
         with self._told():

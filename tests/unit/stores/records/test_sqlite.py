@@ -1,11 +1,12 @@
 import sqlite3
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from polyroute.errors import Conflict
+from polyroute.errors import Conflict, StoreError
 from polyroute.stores.records.chain import BEGINNING, check
 from polyroute.stores.records.sqlite import SqliteRecords
 from polyroute.types.records import Act, Change, Put, Remove
@@ -122,3 +123,24 @@ def test_an_end_that_was_cut_off_shows_against_the_noted_head(records: SqliteRec
     connection.close()
     assert check(records).whole
     assert "cut off" in (check(records, noted=head).fault or "")
+
+
+def test_closing_waits_for_who_is_still_writing_and_says_so_to_who_comes_later(tmp_path: Path) -> None:
+    records = SqliteRecords(tmp_path / "books.db")
+    done: list[str] = []
+
+    def write() -> None:
+        for number in range(1000):
+            try:
+                records.change([put(str(number))], act())
+            except StoreError as fault:
+                done.append(fault.message)
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not records.generation():
+        pass
+    records.close()
+    writer.join()
+    assert len(done) == 1
