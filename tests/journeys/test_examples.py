@@ -101,6 +101,12 @@ def test_awss_sdk_is_answered_whole_and_streamed(examples: Path) -> None:
     assert counted.endswith("model: small")
 
 
+def test_anthropics_sdk_is_answered_whole_and_streamed(examples: Path) -> None:
+    whole, streamed, last = run(str(examples / "anthropic_sdk.py")).splitlines()
+    assert (whole, streamed) == ("Say hello", "Say goodbye")
+    assert last.endswith("stop: end_turn")
+
+
 def test_openais_sdk_holds_a_conversation_at_the_responses_door(examples: Path) -> None:
     whole, streamed, last = run(str(examples / "responses_sdk.py")).splitlines()
     assert (whole, streamed) == ("Say hello", "Say goodbye")
