@@ -4,6 +4,7 @@ A request goes on as it came, but for the model. Most of them mean something to 
 no other form to put them in. Source: OpenAI API reference; each module says what is its own.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -16,7 +17,7 @@ from polyroute.dialects.forbidden import refuse_forbidden
 from polyroute.dialects.json_text import UNREADABLE
 from polyroute.dialects.openai_chat import errors
 from polyroute.dialects.openai_events import EventPasser, EventTap, Told, WireUsage
-from polyroute.errors import MalformedReply, ProviderError
+from polyroute.errors import MalformedReply, ProviderError, Rejected
 from polyroute.ports import StreamReader, StreamWriter, WireRequest
 from polyroute.types.cards import Deployment
 from polyroute.types.content import Message, Opaque, Text
@@ -28,7 +29,7 @@ _MAX_MODEL_NAME = 512  # characters
 _ABSURD = 1 << 40
 
 
-class OpenAIOperation:
+class OpenAIOperation(ABC):
     """`path` is below the address of the provider."""
 
     name: str
@@ -36,18 +37,18 @@ class OpenAIOperation:
     path: str
     stream_type = sse.MEDIA_TYPE
 
-    def parse_request(self, body: dict[str, object], headers: Mapping[str, str]) -> Request:
-        raise NotImplementedError
+    @abstractmethod
+    def parse_request(self, body: dict[str, object], headers: Mapping[str, str]) -> Request: ...
 
-    def parse_response(self, body: bytes) -> Response:
-        raise NotImplementedError
+    @abstractmethod
+    def parse_response(self, body: bytes) -> Response: ...
 
-    def render_response(self, response: Response, request: Request) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def render_response(self, response: Response, request: Request) -> bytes: ...
 
     def write_body(self, request: Request) -> dict[str, Any]:
         """A request of another dialect, or of none, in this one."""
-        raise NotImplementedError
+        raise Rejected(f"only a request that came as {self.name} can be put so")
 
     def told(self, chunk: object) -> Told | None:
         """The event that says `chunk` to a caller; None where it has none."""
