@@ -206,4 +206,5 @@ class Reply(Struct, frozen=True, kw_only=True):
     response: Response | None = None  # always set where `wire` is not
     fingerprint: str | None = None  # where only `wire` holds it
     dropped: tuple[str, ...] = ()
+    goes_on: bool = False  # the provider works on after this answer, and tells nobody here what that takes
     media_type: str = "application/json"  # of the body that tells it

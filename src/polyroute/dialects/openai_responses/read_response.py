@@ -30,6 +30,7 @@ def skim_response(body: bytes) -> Reply:
         usage=read_usage(answer.usage),
         model=answer.model or "",
         stop=read_stop(answer.status, reason, {item.type for item in answer.output}, refuses=refuses),
+        goes_on=answer.status in ("queued", "in_progress"),
         wire=body,
     )
 

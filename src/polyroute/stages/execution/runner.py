@@ -216,7 +216,8 @@ class Run:
                 ended_s=self._around.monotonic(),
             )
             if reply.usage is None:
-                heard = replace(heard, output_tokens=costs.tokens_in(order.read(reply)))
+                most = trial.candidate.output_bound_tokens
+                heard = replace(heard, output_tokens=most if reply.goes_on else costs.tokens_in(order.read(reply)))
             if hearing is not None:
                 judgement = await hearing.judge(order.read(reply))
                 if judgement.response is not None:
