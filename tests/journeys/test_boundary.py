@@ -68,14 +68,14 @@ FIELDS: dict[str, Any] = {
     "webhook_url": EVIL,
     # other models, other companies
     "models": ["openai/o1-pro"], "route": "fallback", "preset": "@dear", "fallbacks": ["o1-pro"], "model_list": [],
-    "provider": {"only": ["Dear"], "data_collection": "allow"},
+    "provider": {"order": ["Dear"], "allow_fallbacks": True},
     # data policy
     "inference_geo": "global",
     # what is handed on unread
     "unheard_of": {"deep": [{"link": "http://127.0.0.1:8080/"}]},
 }  # fmt: skip
 WIDENING: list[Any] = [
-    "openai", ["openai"], {"data_collection": "allow"}, {"zdr": False}, {"only": "x"},
+    "openai", ["openai"], {"sort": "price"}, {"data_collection": "allow"}, {"zdr": False}, {"only": "x"},
     {"allow_fallbacks": True}, {"require_parameters": False}, {"unheard": 1},
 ]  # fmt: skip
 NARROWING = {"only": ["openai"], "ignore": ["x"], "zdr": True, "data_collection": "deny", "allow_fallbacks": False}

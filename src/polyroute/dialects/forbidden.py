@@ -26,11 +26,9 @@ _NAMES = frozenset({
 _PREFIXES = ("aws_", "azure_", "litellm_", "oci_", "sagemaker_", "vertex_")
 _ROUTING = frozenset({"models", "route", "preset", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks"})
 _SQUASHED = {name.replace("_", ""): name for name in _NAMES | _ROUTING}
-# Of OpenRouter's `provider` what narrows where the prompt goes, or prefers among those where it may go anyway; leave to
-# widen that is not for the caller.
+# Of OpenRouter's `provider` what can only narrow where the prompt goes; its order, its sorting and its leave to widen
+# are not for the caller: the company that they bring to answer may be dearer than what was held for it.
 _NARROWS: Mapping[str, Callable[[object], bool]] = {
-    "order": lambda value: type(value) is list,
-    "sort": lambda value: type(value) in (str, dict),
     "only": lambda value: type(value) is list,
     "ignore": lambda value: type(value) is list,
     "quantizations": lambda value: type(value) is list,
