@@ -119,8 +119,8 @@ async def test_no_request_is_slower_or_lost_for_a_dead_collector(
             for _ in range(3):
                 assert (await rig.post(CHAT, ask())).status == 200
                 await rig.built.foundation.watch.aclose()
-    away = [record for record in caplog.records if "collector" in record.getMessage()]
-    assert len(away) == 1, "once a minute"
+    away = {id(record) for record in caplog.records if "collector" in record.getMessage()}
+    assert len(away) == 1, "once a minute; more than one handler may hear the same record"
 
 
 async def test_a_trace_that_is_not_sampled_goes_on_and_is_not_told(tmp_path: Path) -> None:
