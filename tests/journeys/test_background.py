@@ -2,11 +2,19 @@
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from tests.journeys.rig import DOCUMENT, gateway
 from tests.journeys.upstream import Upstream, whole
 
-QUEUED = {"id": "resp_1", "object": "response", "status": "queued", "model": "gpt-up", "output": [], "usage": None}
+QUEUED: dict[str, Any] = {
+    "id": "resp_1",
+    "object": "response",
+    "status": "queued",
+    "model": "gpt-up",
+    "output": [],
+    "usage": None,
+}
 
 
 async def test_a_background_answer_is_booked_at_its_cap_and_marked(provider: Upstream, tmp_path: Path) -> None:
