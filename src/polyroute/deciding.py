@@ -14,6 +14,7 @@ from polyroute.privacy.guard import Guard, guard
 from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.wording import Wording, word
 from polyroute.stages.matching.estimates import candidate
+from polyroute.stages.matching.files import refuse_closed
 from polyroute.stages.matching.match import Boundary, match
 from polyroute.stages.matching.needs import needs_of
 from polyroute.stages.route import Route, View, admit, checked, fit
@@ -71,6 +72,8 @@ class Deciding:
 
         request, size, route = fit(request, route, wording.added if wording is not None else tokens.NOTHING)
         needs = needs_of(request, size)
+        if needs.files:
+            refuse_closed(needs.files, route.deployments)
         boundaries = boundaries_of(route, view, shield)
         matched = match(route.deployments, needs, boundaries, lambda d: self.obstacles(request, d))
         today, latency_of = draft.time.date(), parts.latencies.of

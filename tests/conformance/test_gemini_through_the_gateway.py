@@ -18,7 +18,10 @@ from tests.journeys.upstream import Answer, Upstream, upstream
 DOCUMENT = """
 server: {{auth: open, max_body_mb: 64}}
 store: {{database: "sqlite:///books.db"}}
-providers: {{google: {{dialect: gemini, base_url: "{url}/v1beta", api_key: {{env: PROVIDER_KEY}}, max_tries: 1}}}}
+providers:
+  google:
+    {{dialect: gemini, base_url: "{url}/v1beta", api_key: {{env: PROVIDER_KEY}}, max_tries: 1,
+      buckets: ["gs://pydantic-ai-dev"]}}
 models: {{flash: google/target-model}}
 """
 

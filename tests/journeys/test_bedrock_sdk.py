@@ -244,7 +244,8 @@ async def test_objects_in_our_buckets_may_not_be_named(rig: Rig) -> None:
     image = {"image": {"format": "png", "source": {"s3Location": {"uri": "s3://ours/secret.png"}}}}
     told = await rig.post("/model/haiku/converse", {"messages": [{"role": "user", "content": [image]}]})
     assert (told.status, told.headers["x-amzn-errortype"]) == (400, "ValidationException")
-    assert "s3Location" in told.json["message"]
+    assert "`s3://ours`" in told.json["message"]
+    assert "providers.NAME.buckets" in told.json["message"]
 
 
 async def test_a_signed_request_without_our_key_is_told_where_the_key_goes(rig: Rig) -> None:

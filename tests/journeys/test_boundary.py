@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.journeys.rig import Rig, gateway
 from tests.journeys.test_hostile_bodies import NOT_JSON
@@ -147,6 +148,41 @@ async def test_no_tool_of_a_providers_leads_into_a_private_network(rig: Rig, pro
         path, body = DOORS[door]
         told = await rig.post(path, {**body, **fields})
         assert told.status == 400, (door, fields, told.body)
+    assert provider.log == []
+
+
+def s3(uri: str) -> tuple[str, dict[str, Any]]:
+    part = {"document": {"format": "pdf", "name": "x", "source": {"s3Location": {"uri": uri}}}}
+    return "/model/nova/converse", {"messages": [{"role": "user", "content": [part]}]}
+
+
+def gs(uri: str, kind: str = "application/pdf") -> tuple[str, dict[str, Any]]:
+    part = {"fileData": {"fileUri": uri, "mimeType": kind}}
+    return "/v1beta/models/gemini:generateContent", {"contents": [{"role": "user", "parts": [part]}]}
+
+
+async def test_a_bucket_is_read_for_callers_where_its_provider_opens_it(provider: Upstream, tmp_path: Path) -> None:
+    opened = DOCUMENT.replace("dialect: gemini,", 'dialect: gemini, buckets: ["gs://open", "gs://mixed/public/"],')
+    opened = opened.replace("dialect: bedrock,", 'dialect: bedrock, buckets: ["s3://open"],')
+    async with gateway(opened.format(url=provider.url), tmp_path) as rig:
+        for path, body in (gs("gs://open/a.pdf"), gs("gs://mixed/public/a.mp3", "audio/mp3"), s3("s3://open/a.pdf")):
+            before = len(provider.log)
+            await rig.post(path, body)
+            assert len(provider.log) == before + 1, body
+            said = orjson.dumps(provider.last.json)
+            assert orjson.dumps(body[next(iter(body))]) in said
+        provider.log.clear()
+        for path, body in (
+            gs("gs://secret/a.pdf"),
+            gs("gs://mixed/a.pdf"),
+            gs("gs://mixed/public2/a.pdf"),
+            gs("gs://opened/a.mp4", "video/mp4"),
+            gs("gs://open"),
+            s3("s3://opened/a.pdf"),
+        ):
+            told = await rig.post(path, body)
+            assert told.status == 400, (body, told.body)
+            assert b"providers.NAME.buckets" in told.body
     assert provider.log == []
 
 

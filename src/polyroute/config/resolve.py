@@ -41,7 +41,15 @@ class Cards(Protocol):
 
     def card(self, family: str | None, upstream_model: str) -> ModelCard | None: ...
 
-    def quirks_of(self, family: str | None, upstream_model: str, base_url: str | None) -> frozenset[str]: ...
+    def quirks_of(
+        self,
+        family: str | None,
+        upstream_model: str,
+        base_url: str | None,
+        *,
+        dialect: str | None,
+        capabilities: frozenset[str] | None,
+    ) -> frozenset[str]: ...
 
 
 class Simulation(Struct, frozen=True, kw_only=True):
@@ -144,18 +152,28 @@ def _deployment(place: _Place, deployment_id: str, known: Cards) -> Deployment:
     placement, model, provider = place.placement, place.model, place.provider
     is_real = provider.dialect not in _PRETENDERS
     family = known.family_of(provider.dialect, provider.base_url) if is_real else None
+    card, departs = _card(place, family, known), frozenset[str]()
+    if is_real:
+        departs = known.quirks_of(
+            family,
+            place.upstream_model,
+            provider.base_url,
+            dialect=DIALECTS[provider.dialect],
+            capabilities=card.capabilities,
+        )
     return Deployment(
         id=deployment_id,
         model=place.name,
         provider=placement.provider,
         dialect=DIALECTS[provider.dialect],
         upstream_model=place.upstream_model,
-        card=_card(place, family, known),
+        card=card,
         region=_first(placement.region, model.region, provider.region),
         private=bool(_first(placement.private, model.private, provider.private)),
         data_policy=_promised(provider),
         weight=placement.weight,
-        quirks=_quirks(place, known.quirks_of(family, place.upstream_model, provider.base_url) if is_real else ()),
+        buckets=provider.buckets,
+        quirks=_quirks(place, departs),
         max_tries=_first(placement.max_tries, model.max_tries) or provider.max_tries,
         deadlines=_deadlines(placement.timeouts, model.timeouts, provider.timeouts),
     )

@@ -89,6 +89,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     data_policy: DataPolicy = DataPolicy()  # what its provider promises
     is_ours: bool = False  # answered by the gateway itself: nobody else is asked
     weight: float = 1.0
+    buckets: tuple[str, ...] = ()  # whose files requests may name: "gs://name", "s3://name/folder"
     quirks: frozenset[str] = frozenset()  # where it departs from its dialect: the words are in `types.quirks`
     max_tries: int = 2  # attempts at this deployment before the plan moves on
     deadlines: Deadlines = Deadlines()

@@ -99,6 +99,7 @@ class Opaque(Struct, frozen=True, kw_only=True, tag="opaque"):
     dialect: str  # the only one that understands it
     kind: str  # its own type name, for messages
     raw: dict[str, object]
+    file: str | None = None  # the id or address within it of a file that the provider reads as its own
 
 
 Part = Text | Image | Document | Audio | Thinking | ToolCall | ToolResult | Refusal | Opaque

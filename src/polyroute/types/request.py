@@ -61,6 +61,13 @@ class Wire(Struct, frozen=True, kw_only=True):
     is_opened: bool = False  # its streams are read, not passed on: something in them is to be put back
 
 
+class Reference(Struct, frozen=True, kw_only=True):
+    """Something kept at a provider, by its id there."""
+
+    id: str
+    field: str  # where the request names it
+
+
 Operation = Literal["chat", "embeddings", "moderation", "rerank", "image", "transcription", "speech"]
 
 
@@ -85,6 +92,8 @@ class Request(Struct, frozen=True, kw_only=True):
     logprobs: bool = False
     top_logprobs: int | None = None
     n: int = 1
+    refers: tuple[Reference, ...] = ()  # to what a provider keeps of before
+    background: bool = False  # the provider is to answer at once and to work on
     stream: bool = False
     stream_usage: bool = False  # the caller asked to see usage in the stream
     units: Units | None = None  # what will be billed otherwise than by tokens, at most

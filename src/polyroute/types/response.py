@@ -168,6 +168,7 @@ class WireBytes(Struct, frozen=True, kw_only=True):
 
     data: bytes
     dropped: tuple[str, ...] = ()  # of a stream's first: hints its upstream was not sent; set by the provider
+    kept: tuple[str, ...] = ()  # of a stream's first: as in `Reply`, where its provider works on without its caller
 
 
 class Ended(Struct, frozen=True, kw_only=True):
@@ -180,6 +181,7 @@ class Ended(Struct, frozen=True, kw_only=True):
     model: str = ""
     fingerprint: str | None = None
     wire: bytes | None = None
+    kept: tuple[str, ...] = ()  # as in `Reply`
 
 
 Chunk = (
@@ -206,5 +208,6 @@ class Reply(Struct, frozen=True, kw_only=True):
     response: Response | None = None  # always set where `wire` is not
     fingerprint: str | None = None  # where only `wire` holds it
     dropped: tuple[str, ...] = ()
-    goes_on: bool = False  # the provider works on after this answer, and tells nobody here what that takes
+    goes_on: bool = False  # the provider works on after this answer; what it takes is told who asks for it later
+    kept: tuple[str, ...] = ()  # ids under which the provider keeps it, and its items; the answer's own comes first
     media_type: str = "application/json"  # of the body that tells it

@@ -58,6 +58,7 @@ class Needs(Struct, frozen=True, kw_only=True):
     caches: bool = False  # it marks prefixes for caching, whose writes cost more
     operation: Operation = "chat"
     units: Units | None = None  # billed otherwise than by tokens, at most
+    files: tuple[str, ...] = ()  # that only a provider can read: ids of its own, addresses in its buckets
 
     @property
     def audio(self) -> bool:

@@ -218,3 +218,9 @@ models:
         ("models.a.quirks[0]", "did you mean `max_tokens`?"),
     ]
     assert found[2].path == "models.b.deployments[0].quirks[0]"
+
+
+@pytest.mark.parametrize("bucket", ["gs://", "gs:///x", "https://x", "name", ""])
+def test_a_bucket_that_is_opened_has_a_name(bucket: str) -> None:
+    text = MODELS.replace("api_key: x", f"api_key: x, buckets: ['gs://fine/folder/', '{bucket}']")
+    assert told(text) == [("providers.google.buckets[1]", f"`{bucket}` names no bucket")]

@@ -50,6 +50,13 @@ class Provider(Settings, frozen=True):
     region: Annotated[str | None, about("Where its models run; routes may be bound to a region.")] = None
     private: Annotated[bool, about("Data stays in one's own hands there; routes may be bound to that.")] = False
     data_policy: Annotated[DataPolicy | None, about("What it promises about what it is sent.")] = None
+    buckets: Annotated[
+        tuple[str, ...],
+        about(
+            "Buckets, or folders in them, whose files requests may name (`gs://NAME`, `s3://NAME/FOLDER`): they are"
+            " read with this account's credentials. Without any, a request that names one is refused."
+        ),
+    ] = ()
     recordings: Annotated[str | None, about("`replay`: the JSONL file of recorded answers.")] = None
     budget: Annotated[Budget, about("The most that may be spent there; beyond it another deployment is asked.")] = (
         Budget()

@@ -13,7 +13,6 @@ from polyroute.dialects.bedrock_converse.citations import read_citation
 from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, text, wrong
 from polyroute.dialects.json_text import json_text
 from polyroute.dialects.plain_text import write_text
-from polyroute.errors import InvalidRequest
 from polyroute.types.content import (
     Audio,
     CacheMark,
@@ -93,7 +92,7 @@ def _image(block: Block, at: str) -> Part:
     image = mapping(block["image"], at)
     data = _bytes(image, at)
     if data is None:
-        return Opaque(dialect=NAME, kind="image", raw=block)
+        return _elsewhere("image", block, image, at)
     return Image(media=Inline(media_type=f"image/{text(image.get('format'), f'{at}.format')}", data=data))
 
 
@@ -109,7 +108,7 @@ def _document(block: Block, at: str) -> Part:
     else:
         data = _bytes(document, at)
     if data is None:
-        return Opaque(dialect=NAME, kind="document", raw=block)
+        return _elsewhere("document", block, document, at)
     return Document(
         media=Inline(media_type=media_type, data=data),
         title=_optional_text(document, "name", at),
@@ -152,15 +151,20 @@ def _bytes(holder: Block, at: str) -> str | None:
     if holder.get("source") is None:
         missing(f"{at}.source", "where the bytes come from: {bytes}")
     source = mapping(holder["source"], f"{at}.source")
-    if "s3Location" in source:
-        raise InvalidRequest(
-            f"`{at}.source.s3Location` may not be named by a request: it would be read with the gateway's own "
-            "credentials; send the bytes",
-            field=f"{at}.source.s3Location",
-            code="forbidden_url",
-        )
     data = source.get("bytes")
-    return None if data is None else text(data, f"{at}.source.bytes")
+    return None if data is None or "s3Location" in source else text(data, f"{at}.source.bytes")
+
+
+def _elsewhere(kind: str, block: Block, holder: Block, at: str) -> Opaque:
+    """What comes otherwise than as bytes: a file in S3, which Bedrock reads with the credentials of the call."""
+    source = {} if holder.get("source") is None else mapping(holder["source"], f"{at}.source")
+    if "s3Location" not in source:
+        return Opaque(dialect=NAME, kind=kind, raw=block)
+    at += ".source.s3Location"
+    uri = text(mapping(source["s3Location"], at).get("uri"), f"{at}.uri")
+    if not uri.startswith("s3://"):
+        wrong(f"{at}.uri", "an address that begins with s3://", uri, code="forbidden_url")
+    return Opaque(dialect=NAME, kind=kind, raw=block, file=uri)
 
 
 def _audio(block: Block, at: str) -> Part:
@@ -168,13 +172,13 @@ def _audio(block: Block, at: str) -> Part:
     audio = mapping(block["audio"], at)
     data = _bytes(audio, at)
     if data is None:
-        return Opaque(dialect=NAME, kind="audio", raw=block)
+        return _elsewhere("audio", block, audio, at)
     return Audio(data=data, format=text(audio.get("format"), f"{at}.format"))
 
 
 def _video(block: Block, at: str) -> Part:
-    _bytes(mapping(block["video"], f"{at}.video"), f"{at}.video")  # for what may not be named
-    return Opaque(dialect=NAME, kind="video", raw=block)
+    at += ".video"
+    return _elsewhere("video", block, mapping(block["video"], at), at)
 
 
 def _reasoning(block: Block, at: str) -> Thinking:

@@ -62,8 +62,9 @@ def read_part(value: object, at: str, calls: CallIds) -> Part:
         return _result(camel(mapping(result, f"{at}.functionResponse")), f"{at}.functionResponse", calls)
     for name, read in _MEDIA.items():
         if (media := part.get(name)) is not None:
-            found = read(camel(mapping(media, f"{at}.{name}")), f"{at}.{name}")
-            return found or Opaque(dialect=NAME, kind=name, raw=raw)
+            held = camel(mapping(media, f"{at}.{name}"))
+            found = read(held, f"{at}.{name}")
+            return found or Opaque(dialect=NAME, kind=name, raw=raw, file=_stored_file(held))
     kind = next((name for name in part if name not in _ABOUT), None)
     if kind is not None:
         return Opaque(dialect=NAME, kind=kind, raw=raw)
@@ -157,6 +158,11 @@ def _file(file: Block, at: str) -> Part | None:
     if kind.startswith(("application/", "text/")):
         return Document(media=media)
     return None  # video, audio, or a page whose kind only Google finds out
+
+
+def _stored_file(held: Block) -> str | None:
+    uri = held.get("fileUri")
+    return uri if isinstance(uri, str) and uri.startswith(_STORED) else None
 
 
 _MEDIA: dict[str, Callable[[Block, str], Part | None]] = {"inlineData": _inline, "fileData": _file}

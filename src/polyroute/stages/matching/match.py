@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
+from polyroute.stages.matching.files import out_of_reach
 from polyroute.types.cards import Deployment
 from polyroute.types.privacy import DataPolicy
 from polyroute.types.quirks import EMULATES_SCHEMA
@@ -65,6 +66,8 @@ def _unable(deployment: Deployment, needs: Needs) -> str | None:
         unmet = needs.capabilities - card.capabilities
         if EMULATES_SCHEMA.isdisjoint(deployment.quirks) or not unmet <= _EMULATED:
             return f"lacks {', '.join(sorted(unmet))}"
+    if needs.files and (closed := out_of_reach(needs.files, deployment)):
+        return closed
     if needs.choices > 1 and needs.operation == "chat" and "no_n" in deployment.quirks:
         return f"gives one answer < asked {needs.choices}"
     if card.context_tokens is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from polyroute.catalog.tokens import Size
-from polyroute.types.content import Audio, Document, Image, Part, ToolCall, ToolResult
+from polyroute.types.content import Audio, Document, FileRef, Image, Opaque, Part, ToolCall, ToolResult
 from polyroute.types.request import Request
 from polyroute.types.routing import Needs
 
@@ -21,10 +21,10 @@ def needs_of(request: Request, size: Size) -> Needs:
         capabilities.add("thinking")
     if request.logprobs:
         capabilities.add("logprobs")
-    modalities = {"text"}
+    modalities, files = {"text"}, list[str]()
     for message in request.messages:
         for part in message.parts:
-            _look(part, modalities, capabilities)
+            _look(part, modalities, capabilities, files)
     return Needs(
         input_tokens=size.estimate,
         output_tokens=request.max_output_tokens,
@@ -36,6 +36,7 @@ def needs_of(request: Request, size: Size) -> Needs:
         or _marked(request.tools),
         operation=request.operation,
         units=request.units,
+        files=tuple(files),
     )
 
 
@@ -43,13 +44,18 @@ def _marked(items: Iterable[object]) -> bool:
     return any(getattr(item, "cache", None) is not None for item in items)
 
 
-def _look(part: Part, modalities: set[str], capabilities: set[str]) -> None:
+def _look(part: Part, modalities: set[str], capabilities: set[str], files: list[str]) -> None:
     modality = _MODALITY.get(type(part))
     if modality is not None:
         modalities.add(modality)
+        if isinstance(part, Image | Document) and isinstance(part.media, FileRef):
+            files.append(part.media.file_id)
+    elif isinstance(part, Opaque):
+        if part.file is not None:
+            files.append(part.file)
     elif isinstance(part, ToolCall):
         capabilities.add("tools")
     elif isinstance(part, ToolResult):
         capabilities.add("tools")
         for inner in part.parts:
-            _look(inner, modalities, capabilities)
+            _look(inner, modalities, capabilities, files)
