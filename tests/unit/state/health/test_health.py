@@ -110,3 +110,27 @@ def test_few_requests_may_retry_as_they_like() -> None:
         health.came(now)
         assert health.allows_another("a")
         assert health.allows_another("b")
+
+
+def test_when_everybody_answers_429_attempts_stay_below_1_1_per_request() -> None:
+    health, now, attempts, requests = Health(0.0), 0.0, 0, 0
+    limited = Overloaded("too many", http_status=429, retry_after_s=0.5)
+    for name in ("a", "b", "c"):
+        health.failed(name, limited, now)
+    for _ in range(2000):  # ten seconds at 200 a second
+        now += 0.005
+        requests += 1
+        health.came(now)
+        for number, deployment in enumerate(("a", "a", "b", "b", "c", "c")):
+            if number and not health.allows_another(deployment, now):
+                break
+            attempts += 1
+            health.failed(deployment, limited, now)
+    assert attempts / requests <= 1.10
+
+
+def test_a_rest_that_is_over_is_no_reason_to_spare_another_attempt() -> None:
+    health = Health(0.0)
+    health.failed("a", Overloaded("too many", http_status=429, retry_after_s=1.0), 0.0)
+    for _ in range(100):
+        assert health.allows_another("a", 1.0)
