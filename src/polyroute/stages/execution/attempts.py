@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from polyroute.errors import BudgetExceeded, ProviderError, RateLimited, Remedy
+from polyroute.errors import BudgetExceeded, ProviderError, ProviderTimeout, RateLimited, Remedy
 from polyroute.ports import Judgement, Monotonic
 from polyroute.stages.execution import costs
 from polyroute.stages.execution.meter import Meter, Ticket
@@ -20,6 +20,9 @@ from polyroute.types.money import ZERO_USD
 from polyroute.types.receipt import Attempt, AttemptStatus, milliseconds
 from polyroute.types.response import Usage
 from polyroute.types.routing import Candidate, Needs, Verdict
+
+_TOO_MANY = 429
+_AS_LONG_AGAIN = 50.0  # output tokens: a whole answer of so many takes about twice its time to the first token
 
 
 class Trial(Struct, frozen=True, kw_only=True):
@@ -122,7 +125,15 @@ class AttemptLog:
         self._health.failed(trial.deployment.id, error, self._monotonic())
         if trial.purpose is not None:
             return
-        self.outcomes += (Outcome(step=trial.step, remedy=error.remedy, retry_after_s=error.retry_after_s),)
+        self.outcomes += (
+            Outcome(
+                step=trial.step,
+                remedy=error.remedy,
+                retry_after_s=error.retry_after_s,
+                wants_rest=error.http_status == _TOO_MANY or error.retry_after_s is not None,
+                ended_s=self._monotonic(),
+            ),
+        )
         self.last_error = error.with_traceback(None)  # its frames hold this log, and would keep both
 
     def refused(self, step: int, refusal: RateLimited | BudgetExceeded) -> None:
@@ -175,9 +186,21 @@ class AttemptLog:
         cost_usd = costs.cost_of(usage, trial.deployment, self._day)
         self._meter.end(trial.ticket, cost_usd, 0 if usage is None else usage.total_tokens)
         ended = self._attempt(trial, status, heard, usage, cost_usd, error=error, judgement=judgement)
+        self._observe(ended, error)
         # In the order they began, also where several are under way at once.
         insort(self._numbers, trial.number)
         self.attempts.insert(self._numbers.index(trial.number), ended)
+
+    def _observe(self, ended: Attempt, error: BaseException | None) -> None:
+        """For whoever chooses between deployments; a whole answer's time is brought back to its first token's."""
+        load, now = self._health.ended(ended.deployment), self._monotonic()
+        if ended.first_token_ms is not None:
+            load.took(ended.first_token_ms, now)
+        elif ended.status in ("succeeded", "rejected"):
+            tokens = 0 if ended.usage is None else ended.usage.total_output_tokens
+            load.took(ended.duration_ms / (1 + tokens / _AS_LONG_AGAIN), now)
+        elif ended.status == "cancelled" or isinstance(error, ProviderTimeout):
+            load.waited(ended.duration_ms, now)
 
     def _attempt(
         self,

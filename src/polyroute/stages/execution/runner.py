@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import assert_never
 
 from msgspec import Struct
@@ -34,7 +35,7 @@ from polyroute.types.cards import Deadlines
 from polyroute.types.receipt import Attempt
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Ended, Reply, Response, Started, WireBytes
-from polyroute.types.routing import Candidate, Needs, Plan
+from polyroute.types.routing import Candidate, Needs, Plan, Step
 from polyroute.types.trace import Trace
 
 
@@ -115,7 +116,9 @@ class Run:
     async def _next_step(self) -> int | None:
         """The step to try now, its pause over; None once an answer is accepted."""
         order, around = self._order, self._around
-        decision = decide(order.plan.steps, self.log.outcomes, time_left_s=order.deadline_s - around.monotonic())
+        now_s = around.monotonic()
+        left_s = order.deadline_s - now_s
+        decision = decide(order.plan.steps, self.log.outcomes, time_left_s=left_s, now_s=now_s, is_well=self._is_well)
         match decision:
             case Accept():
                 return None
@@ -126,6 +129,7 @@ class Run:
                     paused_at_s = around.monotonic()
                     await around.sleep(decision.pause_s * (1 + around.jitter() * MAX_JITTER))
                     self.paused_s += around.monotonic() - paused_at_s
+                    self._need_rested(decision.step)
                 return decision.step
             case GiveUp():
                 room = None if decision.out_of_time else self._fullest()
@@ -144,9 +148,18 @@ class Run:
         has_others = next_try.step + 1 < len(self._order.plan.steps)
         if is_again and has_others and health.standing(self._deployment(next_try.step), now, 0.0) == "failing":
             next_try = Try(step=next_try.step + 1)
-        if not health.allows_another(self._deployment(next_try.step)):
+        if not health.allows_another(self._deployment(next_try.step), inf if next_try.pause_s else now):
             raise self._gave_up(GiveUp())
         return next_try
+
+    def _need_rested(self, step: int) -> None:
+        """After a pause: others may have been told meanwhile that it wants more rest. Raises PlanExhausted."""
+        health, now, deployment = self._around.health, self._around.monotonic(), self._deployment(step)
+        if health.standing(deployment, now, 0.0) == "resting" and not health.allows_another(deployment, now):
+            raise self._gave_up(GiveUp())
+
+    def _is_well(self, step: Step) -> bool:
+        return self._around.health.standing(step.candidate.deployment.id, self._around.monotonic(), 0.0) == "well"
 
     def _fullest(self) -> tuple[int, RateLimited] | None:
         """The first step that may have room soon."""
@@ -310,7 +323,7 @@ class Run:
                 number = self._begun
                 ticket = await self._meter.begin(candidate, number, now, needs)
                 self._begun += 1
-            self._around.health.began(candidate.deployment.id, now)
+            self._around.health.began(candidate.deployment.id, now, candidate.input_tokens or 0)
             return Trial(
                 ticket=ticket,
                 step=step,

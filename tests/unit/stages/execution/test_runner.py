@@ -1,6 +1,7 @@
 """Laws of carrying a plan out, whatever providers do; and the table of failures by kind and place."""
 
 import asyncio
+from collections import Counter
 from decimal import Decimal
 from itertools import groupby, pairwise
 from typing import Any
@@ -28,7 +29,7 @@ from polyroute.errors import (
 )
 from polyroute.journey import Answer
 from polyroute.testing.providers import Hang, Outcome, a_response
-from polyroute.types.receipt import Receipt
+from polyroute.types.receipt import Attempt, Receipt
 from polyroute.types.request import ask
 from polyroute.types.response import Chunk, Ended, Reply, Started, StopReason, TextDelta, Usage
 
@@ -101,6 +102,12 @@ async def until_it_hangs(work: asyncio.Task[Any]) -> None:
     await asyncio.wait([work])
 
 
+def returns(attempts: tuple[Attempt, ...]) -> list[list[Attempt]]:
+    """Of each step that was come back to: all its attempts."""
+    runs = Counter(place for place, _ in groupby(attempts, lambda attempt: attempt.step))
+    return [[a for a in attempts if a.step == place] for place, times in runs.items() if times > 1]
+
+
 def check(rig: Rig, script: list[tuple[int, list[Outcome]]]) -> Receipt:
     """What holds of every request, however it ended."""
     receipt, attempts = rig.receipt, rig.receipt.attempts
@@ -111,9 +118,11 @@ def check(rig: Rig, script: list[tuple[int, list[Outcome]]]) -> Receipt:
     assert len({attempt.id for attempt in attempts}) == len(attempts)
     assert receipt.cost_usd == sum(attempt.cost_usd or 0 for attempt in attempts)
     assert rig.left_usd() == MONEY - receipt.cost_usd, "nothing stays held"
-    tried = [(place, len(list(group))) for place, group in groupby(attempts, lambda attempt: attempt.step)]
-    assert [place for place, _ in tried] == list(range(len(tried))), "in order, without a gap or a return"
-    assert all(times <= script[place][0] for place, times in tried)
+    tried = [place for place, _ in groupby(attempts, lambda attempt: attempt.step)]
+    firsts = list(dict.fromkeys(tried))
+    assert firsts == list(range(len(firsts))), "in order, without a gap"
+    assert all(attempts[0].http_status == 429 for attempts in returns(attempts)), "back only to who asked for a rest"
+    assert all(times <= script[place][0] for place, times in Counter(a.step for a in attempts).items())
     for attempt, after in pairwise(attempts):
         assert attempt.status in ("failed", "rejected")
         assert attempt.remedy != "stop", "nobody is asked after a STOP"
@@ -191,7 +200,7 @@ async def test_each_kind_of_failure_at_each_place_moves_on_exactly_once(kind: st
     else:
         await rig.answer()
     called = [call.deployment.partition("@")[0] for call in rig.provider.calls]
-    tries = 2 if error.remedy is Remedy.RETRY and (error.retry_after_s or 0) < 2 else 1
+    tries = 2 if error.remedy is Remedy.RETRY and error.http_status != 429 else 1
     assert called == [*before, *["failing"] * tries, *([] if error.remedy is Remedy.STOP else ["next"])]
 
 
