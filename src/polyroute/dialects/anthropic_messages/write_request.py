@@ -12,6 +12,7 @@ from polyroute.dialects.anthropic_messages.schemas import enforceable
 from polyroute.dialects.anthropic_messages.thinking import fit_budget, write_thinking
 from polyroute.dialects.anthropic_messages.turns import write_turns
 from polyroute.dialects.anthropic_messages.write_content import write_cache_mark
+from polyroute.dialects.json_words import JSON_OBJECT
 from polyroute.ports import WireRequest
 from polyroute.types.cards import Deployment
 from polyroute.types.request import OutputFormat, Request, Tool, Wire
@@ -20,7 +21,6 @@ PATH = "/v1/messages"
 _VERSION = "2023-06-01"
 _UNKNOWN_LIMIT = 4096  # tokens to answer with, where neither caller nor card says: every model writes that many
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
-_AS_INSTRUCTION = "Answer with one JSON object and nothing else: no Markdown fence, no words before or after it."
 
 
 def write_request(request: Request, target: Deployment, max_output_tokens: int | None) -> WireRequest:
@@ -123,7 +123,7 @@ def _body(request: Request, target: Deployment, max_output_tokens: int | None, d
     system = conversation.system
     if request.output is not None:
         if request.output.schema is None:
-            system = [*system, {"type": "text", "text": _AS_INSTRUCTION}]
+            system = [*system, {"type": "text", "text": JSON_OBJECT}]
             dropped.append("output: json as an instruction")
         else:
             body["output_config"] = {"format": output_format(request.output, request.output.schema, dropped)}

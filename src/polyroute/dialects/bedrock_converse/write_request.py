@@ -15,11 +15,11 @@ from polyroute.dialects.bedrock_converse.read_content import NAME, Block
 from polyroute.dialects.bedrock_converse.reasoning import write_reasoning
 from polyroute.dialects.bedrock_converse.turns import Conversation, write_turns
 from polyroute.dialects.bedrock_converse.write_content import write_cache_point
+from polyroute.dialects.json_words import JSON_OBJECT
 from polyroute.ports import WireRequest
 from polyroute.types.cards import Deployment
 from polyroute.types.request import OutputFormat, Request, Tool
 
-_AS_INSTRUCTION = "Answer with one JSON object and nothing else: no Markdown fence, no words before or after it."
 _CALLED_EARLIER = "Called earlier in this conversation."
 _TIERS = {
     "priority": "priority",
@@ -62,7 +62,7 @@ def _body(request: Request, target: Deployment, max_output_tokens: int | None, d
     system = conversation.system
     if request.output is not None:
         if request.output.schema is None:
-            system = [*system, {"text": _AS_INSTRUCTION}]
+            system = [*system, {"text": JSON_OBJECT}]
             dropped.append("output: json as an instruction")
         else:
             body["outputConfig"] = {"textFormat": text_format(request.output, request.output.schema, dropped)}

@@ -6,8 +6,7 @@ has another name or place there is moved; what has none is left out and named. I
 
 from typing import Any
 
-import orjson
-
+from polyroute.dialects.json_words import JSON_OBJECT, json_in_words
 from polyroute.dialects.openai_chat.fit_messages import MESSAGE_QUIRKS, fit_messages
 
 Body = dict[str, Any]
@@ -128,22 +127,14 @@ def _fit_output(body: Body, quirks: frozenset[str], dropped: set[str]) -> None:
     if kind == "json_schema" and ("json_object_only" in quirks or "no_json" in quirks):
         body["response_format"] = {"type": "json_object"}
         described = wanted.get("json_schema") if isinstance(wanted, dict) else None
-        _instruct(body, _instruction(described if isinstance(described, dict) else {}))
+        given = described if isinstance(described, dict) else {}
+        _instruct(body, json_in_words(given.get("schema"), given.get("description")))
         dropped.add("response_format: json_schema as an instruction")
     elif kind == "json_object" and "no_json" in quirks:
-        _instruct(body, _instruction({}))
+        _instruct(body, JSON_OBJECT)
         dropped.add("response_format: json_object as an instruction")
     if "no_json" in quirks:
         body.pop("response_format", None)
-
-
-def _instruction(described: dict[str, Any]) -> str:
-    words = ["Answer with one JSON object and nothing else: no Markdown fence, no words before or after it."]
-    if description := described.get("description"):
-        words.append(f"It is: {description}")
-    if schema := described.get("schema"):
-        words.append(f"It must fit this JSON Schema:\n{orjson.dumps(schema).decode()}")
-    return "\n".join(words)
 
 
 def _instruct(body: Body, words: str) -> None:
