@@ -263,25 +263,29 @@ def quirks_page() -> str:
     lines = [
         _HEAD,
         "# Quirks\n",
-        "Where servers that speak OpenAI's chat completions depart from its form. `quirks` at a provider, model or",
-        "deployment adds to what the catalogue knows, and `-name` takes one away.\n",
+        "Where servers depart from the form of the API they speak, most from OpenAI's chat completions. `quirks` at",
+        "a provider, model or deployment adds to what the catalogue knows, and `-name` takes one away.\n",
         "| quirk | the server |\n| --- | --- |",
     ]
     lines += [f"| `{name}` | {meaning} |" for name, meaning in QUIRKS.items()]
     lines += ["\n## Known beforehand\n", "Every row that fits counts. A model goes by the beginning of its own name.\n"]
     lines += ["| at | models | quirks | source | as of |\n| --- | --- | --- | --- | --- |"]
     for row in Catalogue().quirk_rows:
-        places = ", ".join([*sorted(row.families), *(f"`{piece}`" for piece in row.addresses)])
+        told = [*(f"`{piece}`" for piece in row.addresses), *(f"any `{name}`" for name in sorted(row.dialects))]
+        places = ", ".join([*sorted(row.families), *told])
         models = ", ".join(f"`{name}`" for name in row.models) or "all"
         models += f"; not {', '.join(f'`{name}`' for name in row.unless)}" if row.unless else ""
+        models += f"; lacking `{row.lacking}`" if row.lacking else ""
         quirks = ", ".join(f"`{name}`" for name in sorted(row.quirks))
         lines.append(f"| {places} | {models} | {quirks} | {row.source} | {row.as_of} |")
     return "\n".join(lines) + "\n"
 
 
 def dialects_page() -> str:
-    page: str = runpy.run_path(str(Path(__file__).parent / "dialect_table.py"))["page"](_HEAD)
-    return page
+    folder = Path(__file__).parent
+    page: str = runpy.run_path(str(folder / "dialect_table.py"))["page"](_HEAD)
+    section: str = runpy.run_path(str(folder / "schema_table.py"))["section"]()
+    return page + section
 
 
 def counting_page() -> str:

@@ -19,7 +19,7 @@ from msgspec import Raw, Struct, structs
 from polyroute.catalog.facts import Facts
 from polyroute.catalog.names import own_name
 from polyroute.catalog.pricing import FREE
-from polyroute.catalog.quirks import QuirkRow, quirks_in
+from polyroute.catalog.quirks import Asked, QuirkRow, quirks_in
 from polyroute.types.cards import ModelCard, Price, Rates, Tier
 from polyroute.types.request import Operation
 
@@ -199,11 +199,27 @@ class Catalogue:
                 return family
         return None
 
-    def quirks_of(self, family: str | None, upstream_model: str, base_url: str | None = None) -> frozenset[str]:
-        """Where the provider `family`, or what stands at an address, departs from OpenAI's form for this model."""
-        family = family and _FAMILIES.get(family, family)
-        name = own_name(upstream_model.lower().removeprefix("models/"))
-        return quirks_in(self.quirk_rows, family, base_url, name)
+    def quirks_of(
+        self,
+        family: str | None,
+        upstream_model: str,
+        base_url: str | None = None,
+        *,
+        dialect: str | None = None,
+        capabilities: frozenset[str] | None = None,
+    ) -> frozenset[str]:
+        """Where the provider `family`, or what stands at an address, departs from its dialect for this model.
+
+        `capabilities` are what is known of the model there, which a document may have said.
+        """
+        asked = Asked(
+            family=family and _FAMILIES.get(family, family),
+            model=own_name(upstream_model.lower().removeprefix("models/")),
+            base_url=base_url,
+            dialect=dialect,
+            capabilities=capabilities,
+        )
+        return quirks_in(self.quirk_rows, asked)
 
     @property
     def quirk_rows(self) -> tuple[QuirkRow, ...]:

@@ -12,9 +12,10 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from polyroute import __version__
+from polyroute.dialects.emulation import emulated
 from polyroute.dialects.json_text import json_text
 from polyroute.errors import MalformedReply, ProviderError
-from polyroute.ports import Dialect, Transport, UpstreamReply, WireRequest
+from polyroute.ports import Dialect, Recall, Transport, UpstreamReply, WireRequest
 from polyroute.providers.retry_after import retry_after_s
 from polyroute.providers.transport.address import escape, parse_url
 from polyroute.types.cards import Deadlines, Deployment
@@ -92,7 +93,10 @@ class HttpProvider:
 
     def obstacles(self, request: Request, target: Deployment) -> tuple[str, ...]:
         dialect = self._spoken(request, target)
-        return (f"it takes no {request.operation} requests",) if dialect is None else dialect.obstacles(request)
+        if dialect is None:
+            return (f"it takes no {request.operation} requests",)
+        put = emulated(request, target, dialect.name)
+        return dialect.obstacles(request if put is None else put.request)
 
     async def complete(
         self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
@@ -100,6 +104,8 @@ class HttpProvider:
         dialect = self._dialect_for(request, target)
         if request.stream:
             request = without_stream(request)
+        if (put := emulated(request, target, dialect.name)) is not None:
+            request = put.request
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
         reply = await self._send(dialect, wire, target, deadlines, _traced(self._whole_headers, request.trace))
         try:
@@ -118,6 +124,9 @@ class HttpProvider:
         response = dialect.parse_response(body)
         if not response.model:
             response = replace(response, model=target.upstream_model)
+        dropped = wire.dropped
+        if put is not None:
+            response, dropped = put.whole(response), (*put.dropped, *dropped)
         for choice in response.choices:
             _check_parts(choice.parts)
         return Reply(
@@ -125,7 +134,7 @@ class HttpProvider:
             model=response.model,
             stop=response.choices[0].stop if response.choices else StopReason.UNKNOWN,
             response=response,
-            dropped=wire.dropped,
+            dropped=dropped,
         )
 
     async def stream(
@@ -134,6 +143,8 @@ class HttpProvider:
         dialect = self._dialect_for(request, target)
         if not request.stream:
             request = _with_stream(request)
+        put = emulated(request, target, dialect.name)
+        request, returning = (request, None) if put is None else (put.request, put.open())
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
         is_same = request.wire is not None and request.wire.dialect == dialect.name
         if request.wire is not None and request.wire.is_opened and dialect.operation == "chat":
@@ -141,7 +152,7 @@ class HttpProvider:
         reader = dialect.open_reader(same_dialect=is_same)
         reply = await self._send(dialect, wire, target, deadlines, _traced(self._stream_headers, request.trace))
         body, is_first = reply.chunks(), True
-        untold, barren_bytes = wire.dropped, 0
+        untold, barren_bytes = wire.dropped if put is None else (*put.dropped, *wire.dropped), 0
         is_chat = dialect.operation == "chat"  # other answers may be no events, or whole where a stream was asked for
         try:
             if not dialect.stream_type:
@@ -160,7 +171,7 @@ class HttpProvider:
                         raise MalformedReply(f"the provider sent {_MAX_BARREN_BYTES} bytes that say nothing")
                     continue
                 barren_bytes = 0
-                for chunk in chunks:
+                for chunk in chunks if returning is None else returning.take(chunks):
                     if type(chunk) is Ended:
                         reply.detach()
                         yield _named(chunk, target)
@@ -170,13 +181,32 @@ class HttpProvider:
                     if untold and isinstance(chunk, Started | WireBytes):
                         chunk, untold = replace(chunk, dropped=untold), ()
                     yield _named(chunk, target)
-            for chunk in reader.close():
+            last = reader.close()
+            for chunk in last if returning is None else returning.take(last):
                 if untold and isinstance(chunk, Started | WireBytes):
                     chunk, untold = replace(chunk, dropped=untold), ()
                 yield _named(chunk, target)
         finally:
             reply.close()
             await body.aclose()
+
+    async def recall(self, act: Recall, deadlines: Deadlines) -> bytes:
+        """Fulfils the port `KeepsAnswers`. Ids of what is kept are of the account: no model stands in the address."""
+        joined = "&".join(filter(None, (self._query[1:], act.query)))
+        url = f"{self._root}{act.path}{'?' if joined else ''}{joined}"
+        match act.method:
+            case "GET":
+                reply = await self._transport.get(url, self._whole_headers, deadlines)
+            case "DELETE":
+                reply = await self._transport.delete(url, self._whole_headers, deadlines)
+            case "POST":
+                reply = await self._transport.post(url, b"", self._whole_headers, deadlines)
+        if reply.status >= 400:
+            raise await self._failure(self._dialects[0], reply)
+        try:
+            return await reply.read()
+        finally:
+            reply.close()
 
     async def aclose(self) -> None:
         """The transport is shared, and closed by whoever opened it."""

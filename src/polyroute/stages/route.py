@@ -15,8 +15,10 @@ from polyroute.ports import Strategy
 from polyroute.stages.execution.wording import Form
 from polyroute.stages.matching.length import refuse, truncate
 from polyroute.stages.matching.match import Boundary
+from polyroute.stages.selection.choosing import Choosing
 from polyroute.stages.selection.constraints import Constraints
 from polyroute.stages.selection.strategies import Fixed
+from polyroute.stages.validation.asked_form import AskedForm
 from polyroute.stages.validation.contract import Contract
 from polyroute.stages.validation.entropy import Entropy, wants_logprobs
 from polyroute.stages.validation.gates import MatchesSchema
@@ -25,9 +27,11 @@ from polyroute.stages.validation.judge import Check
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.privacy import PiiRule
-from polyroute.types.quirks import EMULATES_SCHEMA
+from polyroute.types.quirks import EMULATES_JSON, EMULATES_SCHEMA
 from polyroute.types.request import Request
 from polyroute.types.routing import Plan, Thresholds
+
+_ANY_OBJECT: dict[str, object] = {"type": "object"}
 
 
 class ReviewPolicy(Struct, frozen=True, kw_only=True):
@@ -50,6 +54,7 @@ class Route(Struct, frozen=True, kw_only=True):
     races: bool = False  # the models of its strategy are called at once
     commit: Literal["validated", "first_token"] = "validated"  # when a stream is begun to be told
     constraints: Constraints = Constraints()
+    choosing: Mapping[str, Choosing] = {}  # by model: between its deployments; those without go by weight alone
     thresholds: Thresholds = Thresholds()
     boundary: Boundary = Boundary()
     privacy: tuple[PiiRule, ...] = ()  # what happens to requests that hold personal data
@@ -141,17 +146,21 @@ def admit(route: Route, request: Request, caller: Caller) -> None:
 
 
 def checked(route: Route, request: Request, plan: Plan) -> Route:
-    """With a gate for the caller's own schema, where a model of the plan cannot be held to it by its provider.
+    """With a gate for the form that the caller asked for, where a model of the plan is not held to it by its provider.
 
     Raises InvalidRequest for a schema that no answer could be checked against.
     """
-    schema = request.output.schema if request.output is not None else None
-    if schema is None or all(EMULATES_SCHEMA.isdisjoint(step.candidate.deployment.quirks) for step in plan.steps):
+    if request.output is None:
         return route
-    gate = MatchesSchema(schema=schema)
-    if problem := gate.problem():
+    schema, emulates = request.output.schema, EMULATES_SCHEMA
+    if schema is None:
+        schema, emulates = _ANY_OBJECT, EMULATES_JSON
+    if all(emulates.isdisjoint(step.candidate.deployment.quirks) for step in plan.steps):
+        return route
+    matches = MatchesSchema(schema=schema)
+    if problem := matches.problem():
         raise InvalidRequest(f"the schema of the wanted output is no JSON Schema: {problem}", field="response_format")
-    check = Check(gate=gate)
+    check = Check(gate=AskedForm(matches=matches))
     levels = {model: (*checks, check) for model, checks in route.levels.items()}
     return replace(route, checks=(*route.checks, check), levels=levels)
 

@@ -1,4 +1,4 @@
-"""Where an OpenAI-shaped server departs from OpenAI's form: the words of `Deployment.quirks`. Says nothing of who does.
+"""Where a server departs from its dialect's form: the words of `Deployment.quirks`. Says nothing of who does.
 
 Which provider or model has which of them are rows of the catalogue, and a document may add or take away some. What is
 done about each is decided where a request is written for such a server.
@@ -26,6 +26,7 @@ QUIRKS: dict[str, str] = {
     "no_strict": "takes no `strict` at tools and schemas",
     "json_object_only": "knows no `json_schema`: the schema is put as an instruction, the answer checked",
     "no_json": "knows no `response_format`: it is put as an instruction, the answer checked",
+    "schema_by_tool": "can be held to no JSON schema: it goes through a tool that must be called, the answer checked",
     "no_developer": "knows no role `developer`: it is said as `system`",
     "no_system": "knows no role `system`: it is said at the head of the user's message",
     "alternating": "wants user and assistant in turns: neighbours of one role are joined",
@@ -44,5 +45,7 @@ QUIRKS: dict[str, str] = {
     "thinking_switch": "switches thinking by `thinking: {type: enabled or disabled}`",
 }
 
-# With these a schema is emulated, and whoever answers must be checked.
-EMULATES_SCHEMA = frozenset({"json_object_only", "no_json"})
+SCHEMA_BY_TOOL = "schema_by_tool"
+# With these a schema, or JSON of any kind, is emulated, and whoever answers must be checked.
+EMULATES_SCHEMA = frozenset({"json_object_only", "no_json", SCHEMA_BY_TOOL})
+EMULATES_JSON = frozenset({"no_json", SCHEMA_BY_TOOL})

@@ -48,3 +48,37 @@ def test_every_row_speaks_the_known_words() -> None:
     for model in ("o1", "gpt-5", "gpt-5.1", "grok-4", "m"):
         for family in families:
             assert CATALOGUE.quirks_of(family, model) <= QUIRKS.keys()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "model", "capabilities", "by_tool"),
+    [
+        ("anthropic_messages", "claude-3-5-haiku-20241022", None, True),
+        ("anthropic_messages", "claude-sonnet-4-20250514", None, True),
+        ("anthropic_messages", "claude-opus-4", None, True),
+        ("anthropic_messages", "claude-sonnet-4-5", None, False),
+        ("anthropic_messages", "claude-opus-4-1-20250805", None, False),
+        ("anthropic_messages", "of-my-own", None, False),
+        ("anthropic_messages", "of-my-own", {"tools"}, True),
+        ("anthropic_messages", "of-my-own", {"tools", "json_schema"}, False),
+        ("anthropic_messages", "claude-3-haiku", {"tools", "json_schema"}, False),
+        ("bedrock_converse", "us.anthropic.claude-3-7-sonnet-20250219-v1:0", None, True),
+        ("bedrock_converse", "eu.amazon.nova-lite-v1:0", None, True),
+        ("bedrock_converse", "us.meta.llama3-3-70b-instruct-v1:0", None, True),
+        ("bedrock_converse", "us.anthropic.claude-haiku-4-5-20251001-v1:0", None, False),
+        ("openai_chat", "anthropic/claude-3.5-haiku", {"tools"}, False),
+        ("gemini", "gemini-1.0-pro", {"tools"}, False),
+    ],
+)
+def test_a_schema_goes_through_a_tool_where_the_model_is_known_to_keep_none(
+    dialect: str, model: str, capabilities: set[str] | None, by_tool: bool
+) -> None:
+    known = None if capabilities is None else frozenset(capabilities)
+    for address in (None, "http://127.0.0.1:9000"):
+        found = CATALOGUE.quirks_of(None, model, address, dialect=dialect, capabilities=known)
+        assert ("schema_by_tool" in found) is by_tool
+
+
+def test_models_that_take_no_forced_tool_say_so() -> None:
+    for model, is_auto in (("meta.llama3-1-8b-instruct-v1:0", True), ("amazon.nova-pro-v1:0", False)):
+        assert ("tool_choice_auto" in CATALOGUE.quirks_of("aws", model, dialect="bedrock_converse")) is is_auto

@@ -52,7 +52,9 @@ class Nobody:
         text_only = ModelCard(id="deepseek-chat", modalities=frozenset({"text"}))
         return text_only if upstream_model == "deepseek-chat" else None
 
-    def quirks_of(self, family: str | None, upstream_model: str, base_url: str | None) -> frozenset[str]:
+    def quirks_of(
+        self, family: str | None, upstream_model: str, base_url: str | None, **beside: object
+    ) -> frozenset[str]:
         return frozenset()
 
 

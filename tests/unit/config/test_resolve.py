@@ -19,7 +19,9 @@ class Cards:
     def family_of(self, dialect: str, base_url: str | None) -> str | None:
         return dialect if base_url is None else None
 
-    def quirks_of(self, family: str | None, upstream_model: str, base_url: str | None) -> frozenset[str]:
+    def quirks_of(
+        self, family: str | None, upstream_model: str, base_url: str | None, **beside: object
+    ) -> frozenset[str]:
         return frozenset({"odd"}) if family == "openai" else frozenset()
 
     def card(self, family: str | None, upstream_model: str) -> ModelCard | None:

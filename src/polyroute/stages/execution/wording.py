@@ -22,7 +22,7 @@ from polyroute.prompts.preface import joined, with_preface
 from polyroute.prompts.registry import Registry
 from polyroute.prompts.variables import OWN_FIELD, take_variables, texts_of
 from polyroute.types.cards import Deployment
-from polyroute.types.quirks import EMULATES_SCHEMA
+from polyroute.types.quirks import EMULATES_SCHEMA, SCHEMA_BY_TOOL
 from polyroute.types.request import OutputFormat, Request
 
 NO_PROMPT = "no_prompt"  # the quirk of what is no model
@@ -43,9 +43,10 @@ class Form(Struct, frozen=True, kw_only=True):
         return _IN_WORDS + json.dumps(self.schema, ensure_ascii=False, separators=(",", ":"))
 
     def told_to(self, deployment: Deployment) -> tuple[OutputFormat | None, str | None]:
-        """Natively where the model is known for it; else in words, beside its JSON mode where it has one."""
+        """As a schema where the model is known for it, or a tool stands in; else in words, beside its JSON mode."""
         capabilities = deployment.card.capabilities or ()
-        if "json_schema" in capabilities and EMULATES_SCHEMA.isdisjoint(deployment.quirks):
+        is_native = "json_schema" in capabilities and EMULATES_SCHEMA.isdisjoint(deployment.quirks)
+        if is_native or SCHEMA_BY_TOOL in deployment.quirks:
             return OutputFormat(schema=self.schema, name=self.name, strict=_is_closed(self.schema) or None), None
         has_mode = "json" in capabilities and self.schema.get("type") == "object"
         return OutputFormat() if has_mode else None, self.words

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from polyroute.errors import CallerError, ProviderError, Remedy, RoutingError
 from polyroute.ports import CallModel, Judgement, Monotonic
+from polyroute.stages.validation.asked_form import AskedForm
 from polyroute.stages.validation.contract import Contract
 from polyroute.stages.validation.entropy import without_logprobs
 from polyroute.stages.validation.inquiry import AnyGate, AsksAhead, AsksModels, Inquiry, judged
@@ -79,6 +80,10 @@ class Hearing:
             else:
                 remedy = _REMEDY[check.on_reject]
             break
+        if remedy is None:
+            for check in case.checks:
+                if isinstance(check.gate, AskedForm) and (plain := check.gate.bare(response)) is not None:
+                    changed = response = plain
         if case.hides_logprobs and any(choice.logprobs is not None for choice in response.choices):
             changed = without_logprobs(response)
         return Judgement(verdicts=tuple(verdicts), remedy=remedy, response=changed, is_held=is_held)
