@@ -3,12 +3,15 @@
 `ChoiceEnded` comes only with the stream's end: Gemini has no end mark, and until the connection closes more may come.
 """
 
+from collections.abc import Iterator
+
 from polyroute.dialects.gemini.answers import block_reason, is_blocked, objects_in, parts_of, says_nothing, text_in
 from polyroute.dialects.gemini.calls import CallIds
 from polyroute.dialects.gemini.citations import is_grounded, read_citations
 from polyroute.dialects.gemini.events import read_event, read_rest
 from polyroute.dialects.gemini.logprobs import read_logprobs
 from polyroute.dialects.gemini.names import Block
+from polyroute.dialects.gemini.partial_args import PartialCall, call_in, is_piece
 from polyroute.dialects.gemini.stops import BROKEN, read_stop, stop_word
 from polyroute.dialects.gemini.usage import read_usage
 from polyroute.dialects.sse import EventSplitter
@@ -92,7 +95,7 @@ class ChunkReader:
 class _Choice:
     """One candidate as it grows."""
 
-    __slots__ = ("_calls_tools", "_finish", "_index", "_open", "_part", "_parts", "_text_part", "_texts")
+    __slots__ = ("_calls_tools", "_finish", "_growing", "_index", "_open", "_part", "_parts", "_text_part", "_texts")
 
     def __init__(self, index: int) -> None:
         self._index = index
@@ -102,12 +105,13 @@ class _Choice:
         self._text_part: int | None = None  # the newest part of text: citations belong to it
         self._texts: list[str] = []
         self._calls_tools = False
+        self._growing: tuple[PartialCall, int] | None = None  # a call whose arguments come by pieces, and its part
         self._finish: str | None = None
 
     def read(self, candidate: Block, calls: CallIds, chunks: list[Chunk]) -> None:
         content = candidate.get("content")
         logprobs = read_logprobs(candidate)
-        for part in parts_of(content, calls) if isinstance(content, dict) else ():
+        for part in self._whole_parts(content, calls, chunks) if isinstance(content, dict) else ():
             if not says_nothing(part):
                 self._read_part(part, logprobs, chunks)
                 logprobs = None
@@ -118,6 +122,7 @@ class _Choice:
         if word is not None:
             if word in BROKEN and not self._parts:
                 raise MalformedReply(f"the model's answer cannot be used: {word}", code=word)
+            self._close_call(chunks)
             self._finish = word
 
     def ending(self) -> ChoiceEnded | None:
@@ -125,6 +130,47 @@ class _Choice:
             return None
         stop = read_stop(self._finish, calls_tools=self._calls_tools)
         return ChoiceEnded(stop=stop, raw_stop=self._finish, choice=self._index)
+
+    def _whole_parts(self, content: Block, calls: CallIds, chunks: list[Chunk]) -> Iterator[Part]:
+        """The parts that are not pieces of a call; such pieces are gathered."""
+        given = content.get("parts")
+        if self._growing is None and not (isinstance(given, list) and any(map(is_piece, given))):
+            yield from parts_of(content, calls)
+            return
+        for part in given if isinstance(given, list) else ():
+            call = call_in(part)
+            if call is not None and call.get("name"):
+                self._close_call(chunks)  # the one before was whole, whatever it promised
+            if call is not None and self._growing is not None:
+                if not self._growing[0].grow(call):
+                    self._close_call(chunks)
+            elif call is not None and call.get("name") and is_piece(part):
+                self._begin_call(call, parts_of({"parts": [_without_args(part)]}, calls), chunks)
+            elif call != {}:  # the last piece of a call that had ended
+                yield from parts_of({"parts": [part]}, calls)
+
+    def _begin_call(self, call: Block, named: list[Part], chunks: list[Chunk]) -> None:
+        for begun in named:
+            assert isinstance(begun, ToolCall)
+            self._calls_tools = True
+            number = self._number(None)
+            chunks.append(
+                ToolCallStarted(
+                    id=begun.id,
+                    name=begun.name,
+                    part=number,
+                    choice=self._index,
+                    thought_signature=begun.thought_signature,
+                )
+            )
+            self._growing = (PartialCall(), number)
+            if not self._growing[0].grow(call):
+                self._close_call(chunks)
+
+    def _close_call(self, chunks: list[Chunk]) -> None:
+        if self._growing is not None:
+            (call, number), self._growing = self._growing, None
+            chunks.append(ToolCallDelta(arguments=call.arguments(), part=number, choice=self._index))
 
     def _number(self, kind: type[Part] | None) -> int:
         """The part that a piece of `kind` belongs to: the open one, or a new one."""
@@ -160,3 +206,10 @@ class _Choice:
                 chunks.append(ToolCallDelta(arguments=part.arguments, part=number, choice=self._index))
             case _:
                 chunks.append(PartAdded(content=part, part=self._number(None), choice=self._index))
+
+
+def _without_args(part: Block) -> Block:
+    """The call's name and id alone, which are read as any call's."""
+    call = call_in(part) or {}
+    beside = {name: value for name, value in part.items() if name not in ("functionCall", "function_call")}
+    return {**beside, "functionCall": {name: value for name, value in call.items() if name in ("id", "name")}}

@@ -21,6 +21,7 @@ _MODES: dict[str, Literal["auto", "none", "required"]] = {
     "ANY": "required",
     "NONE": "none",
 }
+_CALLING = ("mode", "allowedFunctionNames")
 
 
 class Chosen(Struct, frozen=True, kw_only=True):
@@ -55,6 +56,9 @@ def read_choice(value: object, tools: tuple[Tool | ProviderTool, ...], extension
         return Chosen(tools=tools)
     at = "toolConfig.functionCallingConfig"
     calling = camel(mapping(calling, at))
+    for name, given in calling.items():
+        if name not in _CALLING and given is not None:
+            extensions[f"{at}.{name}"] = given
     mode = "AUTO" if (word := calling.get("mode")) is None else text(word, f"{at}.mode").upper()
     kind = _MODES[one_of(mode, f"{at}.mode", _MODES)]
     if mode == "VALIDATED":
