@@ -19,7 +19,8 @@ import msgspec
 
 from polyroute.stores.figures import Figures, Observation, add_up
 from polyroute.stores.journal.files import is_live, journal_paths, read_journal
-from polyroute.stores.journal.lines import Contents, OpenRequest, Settled, decode_receipt
+from polyroute.stores.journal.lines import Contents, OpenRequest, Settled
+from polyroute.stores.packing import kept_receipt
 from polyroute.stores.queries import Queries
 from polyroute.stores.reconcile import Billed
 from polyroute.stores.recovery import in_flight
@@ -107,7 +108,7 @@ class Books(ABC):
     def recent(self, limit: int = 50, *, before: datetime = _NEVER) -> list[Receipt]:
         """Settled requests, the newest first."""
         with self._one_state() as state:
-            receipts = [decode_receipt(body) for (body,) in state.rows("list_recent", to_micros(before), limit)]
+            receipts = [kept_receipt(body) for (body,) in state.rows("list_recent", to_micros(before), limit)]
         receipts.sort(key=lambda receipt: (receipt.time, receipt.request_id), reverse=True)
         return receipts[:limit]
 
@@ -284,13 +285,6 @@ def unbooked_of(settled: Sequence[Settled], booked_among: Callable[[Sequence[str
 def query_named(queries: Queries, name: str) -> str:
     query: str = getattr(queries, name)
     return query
-
-
-def readable(body: bytes) -> Receipt | None:
-    try:
-        return decode_receipt(body)
-    except msgspec.MsgspecError:
-        return None
 
 
 def _finding(kind: FindingKind, request_id: str | None, message: str) -> Finding:

@@ -6,7 +6,8 @@ yields silently to what somebody knew.
 
 import logging
 
-from polyroute.stores.journal.lines import Settled, decode_receipt
+from polyroute.stores.journal.lines import Settled
+from polyroute.stores.packing import readable
 
 _LOG = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ def note_contradiction(entry: Settled, booked_body: bytes | None) -> None:
     settlement = entry.settlement
     if settlement.state == "recovered":
         return
-    if booked_body is None or decode_receipt(booked_body) != settlement.receipt:
+    if booked_body is None or readable(booked_body) != settlement.receipt:
         _LOG.error(
             "request %s is settled already, and differently; the first stands, not %r",
             settlement.request_id,

@@ -84,7 +84,18 @@ def request_row(columns: Sequence[Any]) -> RequestRow:
 
 def attempt_row(columns: Sequence[Any]) -> AttemptRow:
     row = AttemptRow(*columns)
+    if row.id.startswith(_OWN):
+        row = replace(row, id=row.request_id + row.id)
     return row if row.estimated is None else replace(row, estimated=bool(row.estimated))
+
+
+_OWN = "."
+
+
+def attempt_key(request_id: str, attempt_id: str) -> str:
+    """As stored: what follows the request's id where the attempt's begins with it, as ours do (`req_….0`)."""
+    own = attempt_id[len(request_id) :] if attempt_id.startswith(request_id) else ""
+    return own if own.startswith(_OWN) else attempt_id
 
 
 def to_micros(time: datetime) -> int:
@@ -181,7 +192,7 @@ def attempt_values(request_id: str, number: int, attempt: Attempt) -> tuple[obje
     tokens = _NO_USAGE if usage is None else (*_tokens(usage), int(usage.estimated))
     return (
         request_id,
-        attempt.id,
+        attempt_key(request_id, attempt.id),
         number,
         attempt.deployment,
         attempt.provider,

@@ -11,6 +11,9 @@ from msgspec import Struct
 from polyroute.errors import StoreError
 
 
+PACKED = 5  # from this version on receipts may be packed
+
+
 class Step(Struct, frozen=True, kw_only=True):
     script: str
     version: int  # after it

@@ -8,8 +8,9 @@ from typing import Any
 
 import psycopg
 
-from polyroute.stores.books import Books, Page, State, query_named, readable, unbooked_of
-from polyroute.stores.journal.lines import Settled, decode_receipt
+from polyroute.stores.books import Books, Page, State, query_named, unbooked_of
+from polyroute.stores.journal.lines import Settled
+from polyroute.stores.packing import kept_receipt, readable
 from polyroute.stores.postgres.connection import Address, Patient, let_go, told
 from polyroute.stores.queries import Queries, read_queries
 from polyroute.stores.rows import AttemptRow, attempt_row, request_row
@@ -36,7 +37,7 @@ class PostgresBooks(Books):
     def settled(self, request_id: str) -> Receipt | None:
         with told(self._address):
             found = self._connection.execute(QUERIES.find_receipt.encode(), (request_id,)).fetchone()
-        return None if found is None else decode_receipt(found[0])
+        return None if found is None else kept_receipt(found[0])
 
     def booked_among(self, request_ids: Sequence[str]) -> set[str]:
         with told(self._address):

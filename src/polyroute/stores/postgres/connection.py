@@ -16,7 +16,8 @@ from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from polyroute.errors import StoreError
-from polyroute.stores.schema import Schema
+from polyroute.stores.packing import unpack
+from polyroute.stores.schema import PACKED, Schema
 
 SCHEMA = Schema(Path(__file__).with_name("schema"))
 _CONNECT_S = 2  # libpq takes no less
@@ -28,6 +29,12 @@ _SETTINGS: dict[str, str | int] = {
     "options": "-c statement_timeout=0 -c lock_timeout=4s -c idle_in_transaction_session_timeout=60s",
 }
 _SCHEMA_LOCK = 7_606_195_181  # an advisory lock of ours alone: who starts first makes the tables
+_AT_ONCE = 1000
+_SOME_RECEIPTS = b"SELECT request_id, body FROM receipts WHERE request_id > %s ORDER BY request_id LIMIT %s"
+_REPLACE = (
+    b"UPDATE receipts SET body = plain.body FROM unnest(%s::text[], %s::bytea[]) AS plain (request_id, body)"
+    b" WHERE receipts.request_id = plain.request_id"
+)
 _VERSION_TABLE = "CREATE TABLE IF NOT EXISTS polyroute_schema (version integer NOT NULL)"
 
 _T = TypeVar("_T")
@@ -111,9 +118,20 @@ def migrate(connection: Patient, address: Address, to: int | None = None) -> Non
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_SCHEMA_LOCK,))
             connection.execute(_VERSION_TABLE)
             for step in SCHEMA.steps(version_of(connection), to, of=f"the ledger {address}"):
+                if step.version == PACKED - 1:
+                    _unpack_all(connection)
                 connection.execute(step.script.encode())
                 connection.execute("DELETE FROM polyroute_schema")
                 connection.execute("INSERT INTO polyroute_schema VALUES (%s)", (step.version,))
+
+
+def _unpack_all(connection: Patient) -> None:
+    """Every receipt as an older version reads it. Of one that is not packed nothing changes."""
+    after = ""
+    while rows := connection.execute(_SOME_RECEIPTS, (after, _AT_ONCE)).fetchall():
+        after = rows[-1][0]
+        plain = [(request_id, unpack(body)) for request_id, body in rows]
+        connection.execute(_REPLACE, ([name for name, _ in plain], [body for _, body in plain]))
 
 
 def version_of(connection: Patient) -> int:

@@ -118,4 +118,4 @@ SELECT request_id, id FROM attempts WHERE NOT EXISTS (SELECT 1 FROM requests WHE
 SELECT request_id FROM receipts WHERE NOT EXISTS (SELECT 1 FROM requests WHERE id = receipts.request_id);
 
 -- name: find_shared_attempts
-SELECT id, count(*) FROM attempts GROUP BY id HAVING count(*) > 1;
+SELECT id, count(*) FROM attempts WHERE substr(id, 1, 1) <> '.' GROUP BY id HAVING count(*) > 1;

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from polyroute.stores.contradictions import note_contradiction
 from polyroute.stores.journal.lines import Settled
+from polyroute.stores.packing import pack
 from polyroute.stores.queries import Queries
 from polyroute.stores.rows import attempt_values, request_values
 from polyroute.stores.sqlite.files import roll_back, store_error
@@ -51,9 +52,8 @@ def _book_all(connection: sqlite3.Connection, queries: Queries, entries: Sequenc
         return None
     _insert(connection, queries.settle_attempt, list(_attempts(entries)))
     # As a bytearray: the module would look for an adapter of `bytes` each time, and take as long as the insert does.
-    _insert(
-        connection, queries.keep_receipt, [(entry.settlement.request_id, bytearray(entry.body)) for entry in entries]
-    )
+    receipts = [(entry.settlement.request_id, bytearray(pack(entry.body))) for entry in entries]
+    _insert(connection, queries.keep_receipt, receipts)
     return list(entries)
 
 

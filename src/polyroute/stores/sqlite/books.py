@@ -7,7 +7,8 @@ from pathlib import Path
 
 from polyroute.stores.books import Books as AnyBooks
 from polyroute.stores.books import State, unbooked_of
-from polyroute.stores.journal.lines import Settled, decode_receipt
+from polyroute.stores.journal.lines import Settled
+from polyroute.stores.packing import kept_receipt
 from polyroute.stores.sqlite.files import connect, roll_back, store_error
 from polyroute.stores.sqlite.pages import SqlitePage, margin
 from polyroute.stores.sqlite.queries import load_queries
@@ -32,7 +33,7 @@ class Books(AnyBooks):
     def settled(self, request_id: str) -> Receipt | None:
         with self._reading():
             found = self._connection.execute(self._queries.find_receipt, (request_id,)).fetchone()
-        return None if found is None else decode_receipt(found[0])
+        return None if found is None else kept_receipt(found[0])
 
     def booked_among(self, request_ids: Sequence[str]) -> set[str]:
         with self._reading():

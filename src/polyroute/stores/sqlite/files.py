@@ -6,6 +6,7 @@ from pathlib import Path
 
 from polyroute.errors import StoreError
 from polyroute.stores.ledger import Durability
+from polyroute.stores.packing import unpack
 from polyroute.stores.schema import Schema
 
 SCHEMA = Schema(Path(__file__).with_name("schema"))
@@ -85,6 +86,7 @@ def migrate(connection: sqlite3.Connection, path: Path, to: int | None = None) -
     """Bring the schema to version `to`, else the newest; all or nothing, also where two processes start at once."""
     if version_of(connection) == (SCHEMA.newest if to is None else to):
         return
+    connection.create_function("unpack", 1, unpack, deterministic=True)  # for the way back
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in SCHEMA.steps(version_of(connection), to, of=f"the ledger {path}"):

@@ -6,8 +6,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from polyroute.stores.books import query_named, readable
+from polyroute.stores.books import query_named
 from polyroute.stores.journal.lines import Settled
+from polyroute.stores.packing import readable
 from polyroute.stores.queries import Queries
 from polyroute.stores.rows import attempt_row, request_row
 from polyroute.stores.sqlite.booking import book

@@ -2,6 +2,7 @@ import re
 from contextlib import closing
 from pathlib import Path
 
+from polyroute.stores.packing import pack
 from polyroute.stores.sqlite.files import SCHEMA, migrate, open_books, split_statements
 from polyroute.stores.sqlite.queries import load_queries
 
@@ -40,3 +41,17 @@ def test_every_step_of_the_schema_leads_back(tmp_path: Path) -> None:
         for version in range(1, SCHEMA.newest + 1):
             migrate(connection, path, version)
             assert shape() == shapes[version]
+
+
+def test_on_the_way_back_receipts_are_unpacked_and_ids_are_whole(tmp_path: Path) -> None:
+    path = tmp_path / "books.db"
+    with closing(open_books(path, "process")) as connection:
+        connection.executemany("INSERT INTO receipts VALUES (?, ?)", [("r1", pack(b'{"a": 1}')), ("r2", b'{"b": 2}')])
+        connection.executemany(
+            "INSERT INTO attempts (request_id, id, number, deployment, provider, model, upstream_model, status,"
+            " started_ms, duration_ms) VALUES (?, ?, 0, 'd', 'p', 'm', 'u', 'succeeded', 0, 0)",
+            [("r1", ".0"), ("r2", "r2.0"), ("r2", "other")],
+        )
+        migrate(connection, path, 4)
+        assert connection.execute("SELECT * FROM receipts").fetchall() == [("r1", b'{"a": 1}'), ("r2", b'{"b": 2}')]
+        assert connection.execute("SELECT id FROM attempts ORDER BY 1").fetchall() == [("other",), ("r1.0",), ("r2.0",)]
