@@ -3,6 +3,8 @@
 What holds for the caller's tenant (its routes, bounds and privacy) is looked up here, once per request.
 """
 
+from decimal import Decimal
+
 from msgspec.structs import replace
 
 from polyroute.asides import check_costs
@@ -14,14 +16,17 @@ from polyroute.privacy.guard import Guard, guard
 from polyroute.stages.assembly.draft import Draft
 from polyroute.stages.execution.wording import Wording, word
 from polyroute.stages.matching.estimates import candidate
-from polyroute.stages.matching.files import refuse_closed
+from polyroute.stages.matching.files import refuse_closed, refuse_ids
 from polyroute.stages.matching.match import Boundary, match
 from polyroute.stages.matching.needs import needs_of
-from polyroute.stages.route import Route, View, admit, checked, fit
+from polyroute.stages.route import Route, View, admit, check_unseen, checked, fit
 from polyroute.stages.selection.constraints import constrain
 from polyroute.stages.selection.plan import ask_last, make_plan
+from polyroute.stages.selection.warmth import told, warmed
+from polyroute.staying import look_of, saved_by_caches
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
+from polyroute.types.money import ZERO_USD
 from polyroute.types.request import Request
 
 
@@ -74,17 +79,29 @@ class Deciding:
         needs = needs_of(request, size)
         if needs.files:
             refuse_closed(needs.files, route.deployments)
+            if not parts.takes_strangers():
+                refuse_ids(needs.files)
+        if request.background:
+            check_unseen(route)
         boundaries = boundaries_of(route, view, shield)
+        if entry.holder is not None:
+            boundaries += (Boundary(whose="what the request refers to", providers=frozenset({entry.holder})),)
         matched = match(route.deployments, needs, boundaries, lambda d: self.obstacles(request, d))
         today, latency_of = draft.time.date(), parts.latencies.of
         draft.candidates = tuple(
             candidate(d, needs, size, today, latency_of(d, classified_s)) for d in matched.deployments
         )
-        draft.mark(now())
-
         constraints = route.constraints
         if entry.request_class is not None and entry.request_class != constraints.request_class:
             constraints = replace(constraints, request_class=entry.request_class)
+        look, saved = None, dict[str, Decimal]()
+        if route.choosing:
+            look = look_of(parts, route, request, caller, entry, constraints.request_class, classified_s)
+            if look.stays:
+                saved = saved_by_caches(look, draft.candidates, today)
+                draft.candidates = tuple(warmed(c, saved.get(c.deployment.id, ZERO_USD)) for c in draft.candidates)
+        draft.mark(now())
+
         within = constrain(draft.candidates, constraints)
         draft.exclusions = matched.exclusions + within.exclusions
         choice = route.strategy.choose(
@@ -96,17 +113,21 @@ class Deciding:
                 check_usd=check_costs(route, needs, size, today) if route.helpers else {},
             )
         )
-        plan = make_plan(route.strategy_name, choice, route.fallback, within.candidates, constraints, parts.draw())
+        plan = make_plan(
+            route.strategy_name, choice, route.fallback, within.candidates, constraints, parts.draw(), look
+        )
         if within.note:
             plan = replace(plan, reason=f"{plan.reason}; {within.note}")
         unwell = parts.around.health.unwell(
-            [step.candidate.deployment.id for step in plan.steps], classified_s, parts.draw()
+            [step.candidate.deployment.id for step in plan.steps], classified_s, parts.draw(), needs.input_tokens
         )
         if unwell:
             first = plan.steps[0].candidate.deployment.id
             if first in unwell:
                 draft.passed_over = f"{first}: {unwell[first]}"
             plan = ask_last(plan, unwell)
+        if saved and plan.steps and (why := told(plan.steps[0].candidate.deployment.id, saved)):
+            plan = replace(plan, reason=f"{plan.reason}; {why}")
         draft.plan = plan
         draft.mark(now())
         route = checked(route, request, plan)
@@ -119,6 +140,7 @@ class Deciding:
             boundaries=boundaries,
             wording=wording,
             guard=shield,
+            stays=look.stays if look is not None else {},
         )
 
     def _word(self, request: Request, route: Route) -> tuple[Request, Wording | None]:

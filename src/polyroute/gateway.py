@@ -19,9 +19,11 @@ from polyroute.deciding import Deciding
 from polyroute.errors import AnswerHeld, PolyrouteError, StoreError
 from polyroute.holding import review_of
 from polyroute.journey import Answer, Entry, Journey, LiveAnswer, Parts, Prepared
+from polyroute.keeping import Keeping
 from polyroute.live import Relayed, Restored, Told
 from polyroute.ports import CallModel, Hearing, Monotonic
 from polyroute.stages.execution.attempts import AttemptLog
+from polyroute.stages.execution.hedging import may_be_doubled
 from polyroute.stages.execution.meter import Meter, RequestFacts, tokens_asked
 from polyroute.stages.execution.runner import Flow, Order, Run
 from polyroute.stages.route import ReviewPolicy, Routes
@@ -29,7 +31,9 @@ from polyroute.stages.selection.plan import need_steps
 from polyroute.stages.validation import judge as validation
 from polyroute.stages.validation.judge import Case
 from polyroute.state.health.health import Health
+from polyroute.state.hedges import Hedge
 from polyroute.state.reviews import review_id
+from polyroute.staying import keep_place
 from polyroute.types.access import Caller
 from polyroute.types.receipt import Receipt, RequestState, Settlement
 from polyroute.types.request import Request, without_stream
@@ -45,6 +49,7 @@ class RequestPath:
         self._parts = parts
         self._deciding = Deciding(parts)
         self.counting = Counting(parts, self._deciding)
+        self.keeping = Keeping(parts, self._deciding)
 
     def over(self, change: Callable[[Parts], Parts]) -> "RequestPath":
         """The same path over other parts: another clock, other books."""
@@ -84,10 +89,13 @@ class RequestPath:
             prepared.draft.plan = replace(prepared.plan, reason=told)
         journey = await self._start(prepared)
         flow = await self._or_settle(journey, journey.run.open)
+        receipt = self._receipt_so_far(journey, flow)
+        if flow.kept:
+            await self.keeping.note(flow.kept, prepared.request, receipt, goes_on=True)
         relayed = Relayed(
             flow,
-            self._receipt_so_far(journey, flow),
-            lambda state, error: self._settle(journey, state, error=error),
+            receipt,
+            lambda state, error: self._settle_stream(journey, flow, state, error),
             lambda cause: self._settle_for_nobody(journey, cause),
         )
         guard = prepared.guard
@@ -130,6 +138,8 @@ class RequestPath:
             deadline_s=draft.arrived_s + prepared.route.timeout_s,
             read=lambda reply: self.read(request, reply),
             race=racing(prepared) if prepared.route.races else (),
+            hedge=self._hedge(prepared) if prepared.route.hedge is not None else None,
+            route=draft.route,
             top_logprobs=prepared.route.top_logprobs if prepared.route.judges else 0,
             wording=prepared.wording,
             trace=draft.trace,
@@ -143,6 +153,14 @@ class RequestPath:
             ),
         )
         return Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
+
+    def _hedge(self, prepared: Prepared) -> Hedge | None:
+        """The route's rule, where this request may be asked twice; it pays for others' second calls then."""
+        hedge = prepared.route.hedge
+        if hedge is None or not may_be_doubled(prepared.request):
+            return None
+        self._parts.around.hedges.came(prepared.route.name, hedge)
+        return hedge
 
     def read(self, request: Request, reply: Reply) -> Response:
         """The canonical form of an answer; parses one that was only passed on."""
@@ -194,6 +212,8 @@ class RequestPath:
         for attempt in attempts:
             if attempt.status == "succeeded":
                 parts.latencies.note(attempt.deployment, attempt.first_token_ms or attempt.duration_ms, now_s)
+        if journey.prepared.stays:
+            keep_place(parts, journey.prepared, attempts, now_s)
         settlement = Settlement(request_id=draft.request_id, settled_at=parts.utc_now(), state=state, receipt=receipt)
         try:
             await parts.ledger.settle(settlement)
@@ -204,6 +224,14 @@ class RequestPath:
         parts.observe(receipt)
         request = journey.prepared.request
         parts.overhear(receipt, request, None if reply is None else lambda: self.read(request, reply))
+        return receipt
+
+    async def _settle_stream(
+        self, journey: Journey, flow: Flow, state: RequestState, error: BaseException | None
+    ) -> Receipt:
+        receipt = await self._settle(journey, state, error=error)
+        if flow.ended is not None and flow.ended.kept:
+            await self.keeping.note(flow.ended.kept, journey.prepared.request, receipt, goes_on=False)
         return receipt
 
     async def _settle_for_nobody(self, journey: Journey, cause: BaseException) -> Receipt | None:
@@ -222,6 +250,8 @@ class RequestPath:
         if policy is not None:
             await self._or_settle(journey, lambda: self._hold(journey, reply, policy))
         receipt = await self._settle(journey, "settled", reply=reply)
+        if reply.kept:
+            await self.keeping.note(reply.kept, prepared.request, receipt, goes_on=reply.goes_on)
         if policy is not None:
             raise AnswerHeld(review_id(receipt.request_id))
         return Answer(reply=reply, receipt=receipt)

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from polyroute.ports import Classifier, Dialect, Ledger
 from polyroute.privacy.detector import Detector
@@ -16,7 +16,10 @@ from polyroute.stages.execution.runner import Run, Surroundings
 from polyroute.stages.execution.wording import Wording
 from polyroute.stages.matching.match import Boundary
 from polyroute.stages.route import Route, Routes, View
+from polyroute.stages.selection.choosing import Stay
 from polyroute.state.accounts.accounts import Accounts, Admission
+from polyroute.state.owners import Owners
+from polyroute.state.places import Places
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request
@@ -36,6 +39,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     trace: Trace | None = None  # as the caller told it
     task: str | None = None
     request_class: RequestClass | None = None  # in place of the route's
+    session: str | None = None  # what the caller's requests of one conversation have in common
+    holder: str | None = None  # the provider that keeps what the request refers to: no other can answer it
     route: Route | None = None  # an ad hoc one, in place of the one that `model` names
 
 
@@ -82,6 +87,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     ledger: Ledger
     latencies: Latencies
+    places: Places = field(default_factory=Places)  # where sessions were served last
     new_request_id: Callable[[], str]
     utc_now: Callable[[], datetime]
     draw: Callable[[], float]  # in [0, 1)
@@ -96,6 +102,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     begin_trace: Callable[[str], Trace | None] = lambda request_id: None  # for a request that came without one
     detector: Detector = Detector()  # of personal data
     view_of: Callable[[str], View | None] = lambda tenant: None  # what holds for a tenant alone; cheap
+    owners: Owners | None = None  # of what providers keep; None: nothing is noted
+    takes_strangers: Callable[[], bool] = lambda: True  # ids that nobody here made may be named
     hold: Callable[[Review], Awaitable[None]]  # keeps an answer for a person; durable when it returns
 
 
@@ -110,6 +118,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     boundaries: tuple[Boundary, ...] = ()  # where it may go, and what gates ask about it too
     wording: Wording | None = None  # what the route adds to the request
     guard: Guard | None = None  # of personal data in the request
+    stays: Mapping[str, Stay] = {}  # by model: what the request sticks by
 
 
 class Journey(Struct, frozen=True, kw_only=True):

@@ -13,10 +13,10 @@ from msgspec import Struct
 from polyroute.errors import ProviderError, Remedy
 from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.counters import Booked, BudgetAsk, BudgetLeave, Counted, RateAsk, RateLeave, Standing
-from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
+from polyroute.types.receipt import Amended, AttemptOpening, Opening, Receipt, Settlement
 from polyroute.types.records import Act, AuditEntry, Change, Kind, Record
 from polyroute.types.request import Operation, OutputFormat, Request, Wire
-from polyroute.types.response import Chunk, Ended, Reply, Response
+from polyroute.types.response import Chunk, Ended, Reply, Response, Usage
 from polyroute.types.routing import DEFAULT_THRESHOLDS, Candidate, Classification, Thresholds, Verdict
 
 Monotonic = Callable[[], float]  # seconds; compared, never stored
@@ -96,6 +96,25 @@ class Dialect(Protocol):
         """Upstream: an error answer as a ProviderError with its Remedy, message scrubbed."""
 
 
+class Recall(Struct, frozen=True, kw_only=True):
+    """Something asked about an answer that its provider keeps."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str  # below the provider's base address
+    query: str = ""  # of checked names and escaped values
+
+
+@runtime_checkable
+class TellsLater(Protocol):
+    """A dialect whose answers may be asked for again, later."""
+
+    def recall(self, answer_id: str, act: str, query: Sequence[tuple[str, str]]) -> Recall:
+        """Upstream: `act` is "read", "delete", "cancel" or "input". Raises InvalidRequest for an unknown query."""
+
+    def final_usage(self, body: bytes) -> Usage | None:
+        """Upstream: what an answer read again has taken; None while it goes on, and where it does not say."""
+
+
 class Preface(Struct, frozen=True, kw_only=True):
     """What a route puts in front of a request: words of its prompt, and the form its answers must have."""
 
@@ -150,6 +169,14 @@ class CountsTokens(Protocol):
         """Input tokens as `target`'s model counts them. Raises ProviderError."""
 
 
+@runtime_checkable
+class KeepsAnswers(Protocol):
+    """A provider that keeps its answers, to be asked for by their ids."""
+
+    async def recall(self, act: Recall, deadlines: Deadlines) -> bytes:
+        """What it says, untouched. Raises ProviderError."""
+
+
 class UpstreamReply(Protocol):
     """An upstream's answer whose head has arrived. Reading raises as `Transport` does."""
 
@@ -183,6 +210,8 @@ class Transport(Protocol):
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply: ...
 
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply: ...
+
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply: ...
 
     async def aclose(self) -> None: ...
 
@@ -263,6 +292,28 @@ class CallModel(Protocol):
     async def __call__(self, model: str, request: Request, *, purpose: str) -> Response: ...
 
 
+class Vectors(Struct, frozen=True, kw_only=True):
+    """Texts as vectors of length 1, in their order: rows of little-endian float32. `numpy.frombuffer` reads them as is."""
+
+    count: int
+    dimensions: int
+    data: bytes
+
+
+class Embedder(Protocol):
+    """Texts to vectors whose dot product says how alike they are: -1 to 1, the same text 1."""
+
+    @property
+    def name(self) -> str:
+        """Model and version. Vectors of two names are not to be compared."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """The same text gives the same vector. Raises WorkerFailed, or ProviderError of one that is asked over a network."""
+
+
 # ── memory ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -276,6 +327,11 @@ class Ledger(Protocol):
     async def settle(self, settlement: Settlement) -> None: ...
 
     async def receipt(self, request_id: str) -> Receipt | None: ...
+
+    async def amend(self, request_id: str, change: Callable[[Receipt], Receipt | None]) -> Amended | None:
+        """What `change` makes of a settled receipt, in its place; None where it changes nothing. Of two at once, the
+        second sees what the first made. `change` may run in another thread. Raises StoreError, also where the request
+        is not in the books yet."""
 
     async def check(self) -> None:
         """Raises where nothing new could be opened now. Changes nothing."""
@@ -309,6 +365,12 @@ class Notes(Protocol):
         """`new` in place of `old`; False, and nothing changed, where `old` is not what is kept."""
 
     def drop(self, space: str, name: str) -> None: ...
+
+    def keep_all(self, space: str, bodies: Mapping[str, bytes], *, now: datetime, until: datetime) -> None:
+        """Keeps each under its name where nothing is kept there."""
+
+    def look(self, space: str, names: Sequence[str], *, now: datetime) -> dict[str, bytes]:
+        """What is kept under those of `names` that there are."""
 
 
 class Secrets(Protocol):

@@ -96,6 +96,9 @@ class Answering:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> "Answering":
         raise AssertionError("a provider never asks with GET")
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> "Answering":
+        raise AssertionError("a provider never deletes")
+
     async def read(self) -> bytes:
         return b"".join(self._pieces)
 

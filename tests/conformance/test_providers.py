@@ -194,6 +194,9 @@ class Said:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> "Said":
         raise AssertionError("a provider never asks with GET")
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> "Said":
+        raise AssertionError("a provider never deletes")
+
     async def aclose(self) -> None:
         pass
 

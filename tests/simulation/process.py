@@ -29,6 +29,7 @@ from polyroute.state.accounts.allowances import Allowances
 from polyroute.state.accounts.budgets import Hold
 from polyroute.state.health.health import Health
 from polyroute.stores import books as reading
+from polyroute.stores.amending import Change
 from polyroute.stores.books import Books
 from polyroute.stores.journal.journal import Journal
 from polyroute.stores.journal.lines import Settled
@@ -41,7 +42,7 @@ from polyroute.testing.providers import a_deployment
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
 from polyroute.types.content import Text
-from polyroute.types.receipt import Receipt
+from polyroute.types.receipt import Amended, Receipt
 from polyroute.types.request import Request, ask
 from polyroute.types.response import Choice as Answered
 from polyroute.types.response import ChoiceEnded, Chunk, Ended, Reply, Response, Started, StopReason, TextDelta, Usage
@@ -117,6 +118,9 @@ class SimLedger(JournaledLedger):
             self._world.kill(self._life)
             raise Killed
         return booked
+
+    def _amend(self, request_id: str, change: Change) -> Amended | None:
+        raise NotImplementedError  # nothing here is asked for again
 
     def _prepare(self) -> None:
         if self._world.is_db_away:

@@ -16,10 +16,12 @@ from polyroute.dialects.emulation import emulated
 from polyroute.dialects.json_text import json_text
 from polyroute.errors import MalformedReply, ProviderError
 from polyroute.ports import Dialect, Recall, Transport, UpstreamReply, WireRequest
+from polyroute.providers.quota import quota
 from polyroute.providers.retry_after import retry_after_s
 from polyroute.providers.transport.address import escape, parse_url
 from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.content import Opaque, Part, Text
+from polyroute.types.quota import Quota
 from polyroute.types.request import Request, without_stream
 from polyroute.types.response import Chunk, Ended, PartAdded, Reply, Started, StopReason, WireBytes
 from polyroute.types.trace import Trace
@@ -87,6 +89,7 @@ class HttpProvider:
         self._by_operation = {dialect.operation: dialect for dialect in reversed(dialects)}
         self._transport = transport
         self._utc_s = utc_s
+        self.on_quota: Callable[[str, Quota], None] | None = None  # told what answers say, by deployment
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self._host}>"
@@ -95,8 +98,8 @@ class HttpProvider:
         dialect = self._spoken(request, target)
         if dialect is None:
             return (f"it takes no {request.operation} requests",)
-        put = emulated(request, target, dialect.name)
-        return dialect.obstacles(request if put is None else put.request)
+        put = emulated(request, target, dialect)
+        return dialect.obstacles(request) if put is None else (*put.obstacles, *dialect.obstacles(put.request))
 
     async def complete(
         self, request: Request, target: Deployment, deadlines: Deadlines, max_output_tokens: int | None
@@ -104,7 +107,7 @@ class HttpProvider:
         dialect = self._dialect_for(request, target)
         if request.stream:
             request = without_stream(request)
-        if (put := emulated(request, target, dialect.name)) is not None:
+        if (put := emulated(request, target, dialect)) is not None:
             request = put.request
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
         reply = await self._send(dialect, wire, target, deadlines, _traced(self._whole_headers, request.trace))
@@ -143,7 +146,7 @@ class HttpProvider:
         dialect = self._dialect_for(request, target)
         if not request.stream:
             request = _with_stream(request)
-        put = emulated(request, target, dialect.name)
+        put = emulated(request, target, dialect)
         request, returning = (request, None) if put is None else (put.request, put.open())
         wire = dialect.render_request(request, target, max_output_tokens=max_output_tokens)
         is_same = request.wire is not None and request.wire.dialect == dialect.name
@@ -194,13 +197,12 @@ class HttpProvider:
         """Fulfils the port `KeepsAnswers`. Ids of what is kept are of the account: no model stands in the address."""
         joined = "&".join(filter(None, (self._query[1:], act.query)))
         url = f"{self._root}{act.path}{'?' if joined else ''}{joined}"
-        match act.method:
-            case "GET":
-                reply = await self._transport.get(url, self._whole_headers, deadlines)
-            case "DELETE":
-                reply = await self._transport.delete(url, self._whole_headers, deadlines)
-            case "POST":
-                reply = await self._transport.post(url, b"", self._whole_headers, deadlines)
+        headers = self._whole_headers
+        if act.method == "POST":
+            reply = await self._transport.post(url, b"", headers, deadlines)
+        else:
+            ask = self._transport.get if act.method == "GET" else self._transport.delete
+            reply = await ask(url, headers, deadlines)
         if reply.status >= 400:
             raise await self._failure(self._dialects[0], reply)
         try:
@@ -246,6 +248,8 @@ class HttpProvider:
         if wire.media_type is not None:
             headers = SealedHeaders({**headers, "accept": "*/*", "content-type": wire.media_type})
         reply = await self._transport.post(f"{root}{wire.path}{query}", wire.body, headers, deadlines)
+        if self.on_quota is not None and (told := quota(reply.headers, self._utc_s())) is not None:
+            self.on_quota(target.id, told)
         if reply.status >= 400:
             raise await self._failure(dialect, reply)
         return reply

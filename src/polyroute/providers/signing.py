@@ -98,6 +98,9 @@ class SigningTransport:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply:
         return await self._behind.get(url, await self._signed("GET", url, b"", headers, deadlines), deadlines)
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply:
+        return await self._behind.delete(url, await self._signed("DELETE", url, b"", headers, deadlines), deadlines)
+
     async def aclose(self) -> None:
         """The transport behind is shared, and closed by whoever opened it."""
 

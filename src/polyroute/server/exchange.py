@@ -54,7 +54,11 @@ class Exchange:
     @cached_property
     def query(self) -> dict[str, str]:
         """The last of several equal names wins."""
-        return dict(parse_qsl(self._scope.get("query_string", b"").decode("latin-1")))
+        return dict(parse_qsl(self.query_string))
+
+    @property
+    def query_string(self) -> str:
+        return str(self._scope.get("query_string", b"").decode("latin-1"))
 
     @property
     def peer(self) -> str | None:

@@ -39,6 +39,8 @@ async def answer_body(exchange: Exchange, services: Services, door: str, body: d
     dialect = services.dialects[door]
     request = dialect.parse_request(body, exchange.headers)
     entry = entry_of(exchange, door, request.metadata)
+    if request.refers:
+        entry = replace(entry, holder=await services.path.keeping.holder(exchange.caller, request.refers))
     if request.stream:
         await _stream(exchange, services, dialect, request, entry)
     else:
@@ -54,6 +56,7 @@ def entry_of(exchange: Exchange, door: str, metadata: Mapping[str, object]) -> E
             "the class must be `interactive`, `batch` or `deferred` (x-polyroute-class or metadata.class)",
             field="metadata.class",
         )
+    session = exchange.headers.get("x-polyroute-session") or metadata.get("session_id")
     told = exchange.headers.get("traceparent")
     return Entry(
         request_id=exchange.request_id,
@@ -63,6 +66,7 @@ def entry_of(exchange: Exchange, door: str, metadata: Mapping[str, object]) -> E
         trace=Trace.read(told, exchange.headers.get("tracestate")) if told is not None else None,
         task=task if isinstance(task, str) else None,
         request_class=_CLASSES[asked] if asked is not None else None,
+        session=session if isinstance(session, str) and session else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from polyroute.server import (
     admin,
+    answers,
     bedrock,
     config,
     execute,
@@ -32,6 +33,7 @@ def build_table() -> Table:
         *_doors(),
         *_reads(),
         *admin.endpoints(),
+        *answers.endpoints(),
         *reviews.endpoints(),
         *prompts.endpoints(),
         *overrides.endpoints(),

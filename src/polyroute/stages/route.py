@@ -24,6 +24,7 @@ from polyroute.stages.validation.entropy import Entropy, wants_logprobs
 from polyroute.stages.validation.gates import MatchesSchema
 from polyroute.stages.validation.inquiry import weighs_doubt
 from polyroute.stages.validation.judge import Check
+from polyroute.state.hedges import Hedge
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.privacy import PiiRule
@@ -52,6 +53,7 @@ class Route(Struct, frozen=True, kw_only=True):
     doubted: frozenset[str] | None = None  # the models with another behind them, to escalate to; None: all
     helpers: Mapping[str, tuple[Deployment, ...]] = {}  # by model: whom gates may ask
     races: bool = False  # the models of its strategy are called at once
+    hedge: Hedge | None = None  # when a second deployment is asked beside a late one
     commit: Literal["validated", "first_token"] = "validated"  # when a stream is begun to be told
     constraints: Constraints = Constraints()
     choosing: Mapping[str, Choosing] = {}  # by model: between its deployments; those without go by weight alone
@@ -143,6 +145,17 @@ def admit(route: Route, request: Request, caller: Caller) -> None:
     for names in route.members or ((request.model, route.name),):
         if allowed is not None and allowed.isdisjoint(names):
             raise Forbidden(f"this key may not use `{names[0][:120]}`; it may use: {', '.join(sorted(allowed))}")
+
+
+def check_unseen(route: Route) -> None:
+    """Raises InvalidRequest where answers are looked at first: one that its provider goes on with passes that by."""
+    if route.judges or route.review is not None:
+        raise InvalidRequest(
+            f"the answers of `{route.name}` are checked before they are given, and one that is worked on in the"
+            " background could not be: ask without `background`",
+            field="background",
+            code="unsupported_value",
+        )
 
 
 def checked(route: Route, request: Request, plan: Plan) -> Route:

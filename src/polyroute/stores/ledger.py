@@ -20,6 +20,7 @@ from typing import Literal, TypeVar
 from msgspec import Struct
 
 from polyroute.errors import StoreError
+from polyroute.stores.amending import Change
 from polyroute.stores.drain import LONGEST_PAUSE_S, Drain
 from polyroute.stores.journal.files import DeadJournal, Turn, claim, journal_paths
 from polyroute.stores.journal.journal import Journal
@@ -27,7 +28,7 @@ from polyroute.stores.journal.lines import OpenRequest, Settled, settled
 from polyroute.stores.recovery import in_flight, recover
 from polyroute.stores.rows import unbookable
 from polyroute.types.money import ZERO_USD
-from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
+from polyroute.types.receipt import Amended, AttemptOpening, Opening, Receipt, Settlement
 
 Durability = Literal["process", "power"]
 
@@ -124,6 +125,13 @@ class JournaledLedger(ABC):
         self._refuse_beyond(_MOST_WAITING)
         return self._look_up(request_id)
 
+    async def amend(self, request_id: str, change: Change) -> Amended | None:
+        """What `change` makes of a settled receipt, in its place; None where it changes nothing."""
+        self._refuse_if_closed()
+        if self._journal.pending:
+            await self.drain()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._amend, request_id, change)
+
     async def check(self) -> None:
         """Raises StoreError where nothing new could be opened. A database on another machine may be away."""
         self._refuse_if_closed()
@@ -208,6 +216,10 @@ class JournaledLedger(ABC):
     @abstractmethod
     def _book(self, entries: Sequence[Settled]) -> list[Settled]:
         """Those that were not in the books before. In the thread; StoreError where nothing was written."""
+
+    @abstractmethod
+    def _amend(self, request_id: str, change: Change) -> Amended | None:
+        """Of what is in the database. In the thread; StoreError where nothing was written."""
 
     @abstractmethod
     def _prepare(self) -> None:

@@ -3,13 +3,14 @@
 Keeps the newest `max_receipts` settled requests; everything else is as the port says.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from msgspec import Struct
 
 from polyroute.errors import StoreError
 from polyroute.stores.recovery import in_flight
-from polyroute.types.receipt import AttemptOpening, Opening, Receipt, Settlement
+from polyroute.types.receipt import Amended, AttemptOpening, Opening, Receipt, Settlement
 
 
 class _Open(Struct):
@@ -52,6 +53,16 @@ class MemoryLedger:
             return settled
         request = self._open.get(request_id)
         return in_flight(request.opening, request.later) if request else None
+
+    async def amend(self, request_id: str, change: Callable[[Receipt], Receipt | None]) -> Amended | None:
+        before = self._settled.get(request_id)
+        if before is None:
+            raise StoreError(f"request {request_id} is not settled")
+        after = change(before)
+        if after is None or after == before:
+            return None
+        self._settled[request_id] = after
+        return Amended(before=before, after=after)
 
     async def check(self) -> None:
         """Nothing can be in the way."""

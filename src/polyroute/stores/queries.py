@@ -12,6 +12,10 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     settle_attempt: str
     keep_receipt: str
     find_receipt: str
+    lock_receipt: str  # in a transaction that is to write
+    amend_request: str
+    amend_attempt: str
+    amend_receipt: str
     is_settled: str
     list_recent: str
     sum_spent: str

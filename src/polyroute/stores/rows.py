@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from polyroute.types.money import from_nanos, round_usd, round_usd_up, to_nanos
-from polyroute.types.receipt import Attempt, Settlement
+from polyroute.types.receipt import Amended, Attempt, Receipt, Settlement
 from polyroute.types.response import Usage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -170,7 +170,34 @@ def request_values(settlement: Settlement, reserved_usd: Decimal | None, replica
     )
 
 
+def amended_request(receipt: Receipt) -> tuple[object, ...]:
+    """As the query `amend_request` takes it."""
+    return (
+        nanos_of(receipt.cost_usd),
+        int(receipt.cost_complete),
+        receipt.baseline,
+        nanos_of(receipt.baseline_usd),
+        nanos_of(receipt.saved_usd),
+        receipt.request_id,
+    )
+
+
+def amended_attempts(amended: Amended) -> list[tuple[object, ...]]:
+    """Those that changed, as the query `amend_attempt` takes them."""
+    request_id = amended.after.request_id
+    before = {attempt.id: attempt for attempt in amended.before.attempts}
+    return [
+        (nanos_of(attempt.cost_usd), *_usage_values(attempt.usage), request_id, attempt_key(request_id, attempt.id))
+        for attempt in amended.after.attempts
+        if attempt != before.get(attempt.id)
+    ]
+
+
 _NO_USAGE = (None,) * 9
+
+
+def _usage_values(usage: Usage | None) -> tuple[object, ...]:
+    return _NO_USAGE if usage is None else (*_tokens(usage), int(usage.estimated))
 
 
 def _tokens(usage: Usage) -> tuple[int, ...]:
@@ -188,8 +215,6 @@ def _tokens(usage: Usage) -> tuple[int, ...]:
 
 def attempt_values(request_id: str, number: int, attempt: Attempt) -> tuple[object, ...]:
     """Every column of `AttemptRow` in its order."""
-    usage = attempt.usage
-    tokens = _NO_USAGE if usage is None else (*_tokens(usage), int(usage.estimated))
     return (
         request_id,
         attempt_key(request_id, attempt.id),
@@ -203,7 +228,7 @@ def attempt_values(request_id: str, number: int, attempt: Attempt) -> tuple[obje
         attempt.error,
         attempt.http_status,
         nanos_of(attempt.cost_usd),
-        *tokens,
+        *_usage_values(attempt.usage),
         attempt.started_ms,
         attempt.first_token_ms,
         attempt.duration_ms,

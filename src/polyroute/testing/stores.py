@@ -29,7 +29,7 @@ MakeLedger = Callable[[], AbstractAsyncContextManager[Ledger]]
 _ANYONE = Caller()
 _NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _WORST = Decimal("0.002")
-_COST = Decimal("0.000750001")
+_COST, _TRUE_COST = Decimal("0.000750001"), Decimal("0.000300002")
 
 
 def an_attempt_opening(request_id: str, number: int = 0, worst_usd: Decimal | None = _WORST) -> AttemptOpening:
@@ -120,6 +120,7 @@ async def check_ledger(make_ledger: MakeLedger) -> None:
         what_was_never_opened_is_booked_when_settled,
         one_refusal_leaves_the_others_of_its_moment_alone,
         a_waiter_that_leaves_does_not_undo_the_write,
+        a_settled_receipt_is_amended_once,
     ):
         async with make_ledger() as ledger:
             await check(ledger)
@@ -202,6 +203,24 @@ async def a_waiter_that_leaves_does_not_undo_the_write(ledger: Ledger) -> None:
     await asyncio.wait([first])
     await ledger.settle(replace(a_settlement("r1")))
     assert await ledger.receipt("r1") == a_settlement("r1").receipt, "it is settled once"
+
+
+async def a_settled_receipt_is_amended_once(ledger: Ledger) -> None:
+    def corrected(receipt: Receipt) -> Receipt | None:
+        (attempt,) = receipt.attempts
+        if attempt.cost_usd != _COST:
+            return None
+        true = replace(attempt, cost_usd=_TRUE_COST, usage=Usage(input_tokens=7))
+        return replace(receipt, cost_usd=_TRUE_COST, attempts=(true,), usage=true.usage, saved_usd=ZERO_USD)
+
+    await _refused(ledger.amend("nobody", corrected), "amending an unknown request")
+    await ledger.open(an_opening("r1"))
+    await ledger.settle(a_settlement("r1"))
+    outcomes = await asyncio.gather(*(ledger.amend("r1", corrected) for _ in range(5)))
+    done = [amended for amended in outcomes if amended is not None]
+    assert len(done) == 1, "of several at once one amends"
+    assert done[0].before == a_settlement("r1").receipt, "it saw what was settled"
+    assert await ledger.receipt("r1") == done[0].after, "the receipt is the amended one"
 
 
 async def _refused(write: object, what: str) -> None:

@@ -212,6 +212,18 @@ class Gate:
         )
 
 
+def takes_strangers(document: Document, managed: Managed) -> bool:
+    """Whether ids may be named that nobody made here: as the document says, else where nobody is to be kept apart."""
+    server = document.server
+    if server.stored_ids is not None:
+        return server.stored_ids == "any"
+    if server.auth == "open":
+        return True
+    known = {(key.tenant, key.team, key.user or key.name) for key in document.keys}
+    known |= {(key.tenant, key.team, key.user) for key in managed.keys}
+    return server.oidc is None and len(known) <= 1
+
+
 def _of_each(limits: settings.Limits) -> OfEach:
     return OfEach(
         per_user=Rates(

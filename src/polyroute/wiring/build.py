@@ -33,10 +33,13 @@ from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.shared import SharedAccounts
 from polyroute.state.directory import Directory
 from polyroute.state.health.health import Health
+from polyroute.state.hedges import Hedges
 from polyroute.state.ids import RANDOM_BITS, new_id
 from polyroute.state.keys import Digest
 from polyroute.state.latencies import Latencies
 from polyroute.state.overrides import Overrides
+from polyroute.state.owners import Owners
+from polyroute.state.places import Places
 from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.reviews import Reviews
 from polyroute.stores.ledger import JournaledLedger
@@ -57,7 +60,7 @@ from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routes import RouteBook
 from polyroute.wiring.sign_on import open_sign_on
 from polyroute.wiring.stores import ClosableRecords, open_accounts, open_records, open_store
-from polyroute.wiring.watching import Watch
+from polyroute.wiring.watching import Watch, busy
 
 _log = logging.getLogger(__name__)
 _RECENT = 20  # requests on the page
@@ -85,7 +88,9 @@ class Foundation(Struct, frozen=True, kw_only=True):
     ledger: JournaledLedger
     accounts: Accounts
     latencies: Latencies
+    places: Places
     health: Health
+    hedges: Hedges
     metrics: Metrics
     parsers: Parsers
     watch: Watch
@@ -95,6 +100,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     managed: Managed
     provider_keys: ProviderKeys
     drawer: Drawer  # where they lie open
+    owners: Owners
 
 
 @asynccontextmanager
@@ -109,6 +115,8 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         stack.push_async_callback(ledger.aclose)
         records = open_records(store)
         stack.callback(records.close)
+        owners = Owners(records, _utc_now)
+        stack.push_async_callback(owners.aclose)
         managed = Managed(records)
         await asyncio.to_thread(managed.refresh)
         keys_of_providers = provider_keys(records, open_seal(env))
@@ -127,11 +135,14 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             managed=managed,
             provider_keys=keys_of_providers,
             drawer=drawer,
+            owners=owners,
             transport=transport,
             ledger=ledger,
             accounts=accounts,
             latencies=Latencies(),
+            places=Places(),
             health=Health(time.monotonic(), watch.turned),
+            hedges=Hedges(),
             metrics=metrics,
             parsers=parsers,
             watch=watch,
@@ -140,6 +151,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         if isinstance(accounts, SharedAccounts):
             stack.push_async_callback(accounts.aclose)
             await accounts.start()
+        metrics.loads = lambda: busy(foundation.health, time.monotonic())
         await upkeep.catch_up(foundation)
         built = assemble(loaded, env, foundation)
         keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
@@ -159,6 +171,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         folder=loaded.folder,
         transport=foundation.transport,
         classifier=_classifier(document, pack),
+        on_quota=lambda deployment, quota: foundation.health.told(deployment, quota, time.monotonic()),
     )
     found = deployments(document, Catalogue())
     for problem in contract(document, found).problems:
@@ -189,15 +202,19 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
             sleep=asyncio.sleep,
             jitter=random.random,
             health=foundation.health,
+            hedges=foundation.hedges,
         ),
         accounts=foundation.accounts,
         ledger=foundation.ledger,
         latencies=foundation.latencies,
+        places=foundation.places,
         new_request_id=_new_request_id,
         utc_now=_utc_now,
         draw=random.random,
         policy=snapshot.digest,
         detector=detector(document),
+        owners=foundation.owners,
+        takes_strangers=lambda: access.takes_strangers(document, foundation.managed),
         hold=lambda review: hold(review, reviews, notices),
         observe=foundation.watch.observe,
         overhear=foundation.watch.overhear,

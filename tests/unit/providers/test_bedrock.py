@@ -55,6 +55,9 @@ class Transport:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Reply:
         raise AssertionError("Bedrock is never asked with GET")
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Reply:
+        raise AssertionError("Bedrock is never asked to delete")
+
     async def aclose(self) -> None:
         """It is shared."""
 

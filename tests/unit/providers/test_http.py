@@ -84,6 +84,9 @@ class Transport:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Reply:
         raise AssertionError("a provider never asks with GET")
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Reply:
+        raise AssertionError("a provider never deletes")
+
     async def aclose(self) -> None:
         self.reply.log.append("closed")
 

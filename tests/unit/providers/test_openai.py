@@ -30,6 +30,9 @@ class Unplugged:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply:
         raise AssertionError("a provider never asks with GET")
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> UpstreamReply:
+        raise AssertionError("a provider never deletes")
+
     async def aclose(self) -> None:
         pass
 

@@ -30,6 +30,9 @@ class Behind:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Any:
         self.headers = headers
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Any:
+        self.headers = headers
+
     async def aclose(self) -> None:
         raise AssertionError("it is shared")
 

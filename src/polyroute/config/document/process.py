@@ -52,6 +52,14 @@ class Server(Settings, frozen=True):
         Literal["keys", "open"],
         about("`keys`: every caller needs a key. `open`: nobody does, on loopback addresses only."),
     ] = "keys"
+    stored_ids: Annotated[
+        Literal["own", "any"] | None,
+        about(
+            "Which ids of what providers keep (answers, conversations, files, caches) a request may name: its caller's"
+            " `own`, which went out with answers of this gateway, or `any`. Without it: `any` while one caller alone is"
+            " known (or `auth: open`), else `own`."
+        ),
+    ] = None
     oidc: Annotated[Oidc | None, about("Sign-on with tokens of an OpenID Connect issuer, beside keys.")] = None
 
 

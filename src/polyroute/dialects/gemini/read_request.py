@@ -15,7 +15,7 @@ from polyroute.dialects.gemini.read_content import items, read_parts
 from polyroute.dialects.gemini.read_tools import read_choice, read_tools
 from polyroute.dialects.gemini.schemas import from_openapi
 from polyroute.types.content import Message, Opaque, Role, ToolResult
-from polyroute.types.request import OutputFormat, Reasoning, Request, Wire
+from polyroute.types.request import OutputFormat, Reasoning, Reference, Request, Wire
 
 _CANONICAL = frozenset({
     "model", "stream", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "cachedContent",
@@ -48,6 +48,7 @@ def parse_request(given: Block) -> Request:
     return Request(
         model=text(get("model"), "model"),
         messages=tuple(_messages(body)),
+        refers=() if (kept := get("cachedContent")) is None else (_cached(kept),),
         tools=choice.tools,
         tool_choice=choice.choice,
         output=_output(config, extensions),
@@ -72,9 +73,13 @@ def parse_request(given: Block) -> Request:
     )
 
 
+def _cached(value: object) -> Reference:
+    return Reference(id=text(value, "cachedContent"), field="cachedContent")
+
+
 def _messages(body: Block) -> Iterator[Message]:
     if (stored := body.get("cachedContent")) is not None:  # the beginning of the conversation, kept at Google
-        raw: Block = {"cachedContent": text(stored, "cachedContent")}
+        raw: Block = {"cachedContent": stored}
         yield Message(role="system", parts=(Opaque(dialect=NAME, kind="cachedContent", raw=raw),))
     calls = CallIds()
     if (value := body.get("systemInstruction")) is not None:

@@ -1,26 +1,27 @@
 """OpenAI's Responses API as a door and as an upstream: every method is one of this package's modules."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from polyroute.dialects import sse
 from polyroute.dialects.openai_chat import errors
-from polyroute.dialects.openai_responses import read_request, read_response, write_request, write_response
+from polyroute.dialects.openai_responses import kept, read_request, read_response, write_request, write_response
 from polyroute.dialects.openai_responses.names import NAME
 from polyroute.dialects.openai_responses.preface import lay_preface
 from polyroute.dialects.openai_responses.read_stream import ChunkReader
 from polyroute.dialects.openai_responses.tap import Tap
 from polyroute.dialects.openai_responses.write_stream import EventWriter
 from polyroute.errors import ProviderError
-from polyroute.ports import Preface, StreamReader, StreamWriter, WireRequest
+from polyroute.ports import Preface, Recall, StreamReader, StreamWriter, WireRequest
 from polyroute.types.cards import Deployment
 from polyroute.types.request import Operation, Request, Wire
-from polyroute.types.response import Reply, Response
+from polyroute.types.response import Reply, Response, Usage
 
 
 class OpenAIResponses:
     name = NAME
     operation: Operation = "chat"
     stream_type = sse.MEDIA_TYPE
+    takes_free_input = True
 
     def parse_request(self, body: dict[str, object], headers: Mapping[str, str]) -> Request:
         return read_request.parse_request(body)  # no header of OpenAI's says anything about a response
@@ -48,6 +49,12 @@ class OpenAIResponses:
 
     def open_reader(self, *, same_dialect: bool) -> StreamReader:
         return Tap() if same_dialect else ChunkReader()
+
+    def recall(self, answer_id: str, act: str, query: Sequence[tuple[str, str]]) -> Recall:
+        return kept.recall(answer_id, act, query)
+
+    def final_usage(self, body: bytes) -> Usage | None:
+        return kept.final_usage(body)
 
     def classify_error(self, status: int, body: bytes, retry_after_s: float | None) -> ProviderError:
         return errors.classify_error(status, body, retry_after_s)

@@ -8,7 +8,8 @@ from typing import cast
 
 from polyroute.dialects.fields import array, mapping, missing, one_of, text, wrong
 from polyroute.dialects.forbidden import media_at
-from polyroute.dialects.openai_responses.names import NAME
+from polyroute.dialects.openai_responses.names import NAME, is_made
+from polyroute.errors import InvalidRequest
 from polyroute.types.content import (
     Audio,
     CacheMark,
@@ -26,6 +27,7 @@ from polyroute.types.content import (
     ToolCall,
     ToolResult,
 )
+from polyroute.types.request import Reference
 
 _MAX_ITEMS = 100_000
 _ROLES = ("user", "assistant", "system", "developer")
@@ -35,7 +37,8 @@ _TEXT_KINDS = ("input_text", "output_text", "text")
 _Json = dict[str, object]
 
 
-def read_input(value: object, at: str) -> tuple[Message, ...]:
+def read_input(value: object, at: str, refers: list[Reference]) -> tuple[Message, ...]:
+    """`refers` takes what of it is only named: it is kept at a provider."""
     if type(value) is str:
         return (Message(role="user", parts=(Text(text=value),)),)
     if type(value) is not list:
@@ -69,15 +72,30 @@ def read_input(value: object, at: str) -> tuple[Message, ...]:
                 turn.append(_reasoning(item, place))
             case "function_call" if not item.get("namespace"):
                 turn.append(_call(item, place))
-            case "function_call_output":
+            case "custom_tool_call" if not item.get("namespace"):
+                turn.append(_custom_call(item, place))
+            case "function_call_output" | "custom_tool_call_output":
                 _close(turn, messages)
                 messages.append(Message(role="tool", parts=(_result(item, place),)))
             case _:
+                if kind == "item_reference":
+                    refers.append(refer(_string(item, "id", place), f"{place}.id"))
                 _close(turn, messages)
                 role = "tool" if kind.endswith("_output") else "assistant"
                 messages.append(Message(role=cast("Role", role), parts=(Opaque(dialect=NAME, kind=kind, raw=item),)))
     _close(turn, messages)
     return tuple(messages)
+
+
+def refer(kept: str, at: str, code: str = "not_found") -> Reference:
+    """Raises InvalidRequest for what this gateway wrote itself: no provider has it."""
+    if is_made(kept):
+        raise InvalidRequest(
+            f"`{at}` names an answer that no provider stored: send the conversation so far as `input`",
+            field=at,
+            code=code,
+        )
+    return Reference(id=kept, field=at)
 
 
 def _close(turn: list[Part], messages: list[Message]) -> None:
@@ -108,6 +126,16 @@ def _call(item: _Json, at: str) -> ToolCall:
         id=_string(item, "call_id", at),
         name=_string(item, "name", at),
         arguments="" if arguments is None else text(arguments, f"{at}.arguments"),
+    )
+
+
+def _custom_call(item: _Json, at: str) -> ToolCall:
+    given = item.get("input")
+    return ToolCall(
+        id=_string(item, "call_id", at),
+        name=_string(item, "name", at),
+        arguments="" if given is None else text(given, f"{at}.input"),
+        is_free=True,
     )
 
 

@@ -10,12 +10,11 @@ from typing import Any
 
 from polyroute.dialects.fields import array, boolean, integer, mapping, missing, number, one_of, text, wrong
 from polyroute.dialects.forbidden import refuse_forbidden
-from polyroute.dialects.openai_responses.names import NAME, is_made
-from polyroute.dialects.openai_responses.read_items import read_input
+from polyroute.dialects.openai_responses.names import NAME
+from polyroute.dialects.openai_responses.read_items import read_input, refer
 from polyroute.dialects.openai_responses.read_tools import allowed_of, read_tool_choice, read_tools
-from polyroute.errors import InvalidRequest
 from polyroute.types.content import Message, Opaque, Text
-from polyroute.types.request import OutputFormat, Reasoning, Request, Wire
+from polyroute.types.request import OutputFormat, Reasoning, Reference, Request, Wire
 
 LOGPROBS = "message.output_text.logprobs"  # in `include`
 _MAX_TOKENS = 2**31 - 1
@@ -52,53 +51,63 @@ def parse_request(body: dict[str, object]) -> Request:
     choice = body.get("tool_choice")
     if type(choice) is dict and choice.get("type") == "allowed_tools":
         fields["tools"] = allowed_of(fields.get("tools", ()), choice)
-    return Request(messages=_messages(body), extensions=extensions, wire=Wire(dialect=NAME, body=body), **fields)
+    refers: list[Reference] = []
+    messages = _messages(body, refers)
+    return Request(
+        messages=messages,
+        refers=tuple(refers),
+        background=body.get("background") is True,
+        extensions=extensions,
+        wire=Wire(dialect=NAME, body=body),
+        **fields,
+    )
 
 
 # ── what is said ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _messages(body: dict[str, object]) -> tuple[Message, ...]:
+def _messages(body: dict[str, object], refers: list[Reference]) -> tuple[Message, ...]:
     messages: list[Message] = []
     if body.get("instructions") is not None:
         messages.append(Message(role="system", parts=(Text(text=text(body["instructions"], "instructions")),)))
     for name, check in _STATE.items():
-        if (value := body.get(name)) is not None and check(value, name):
+        if (value := body.get(name)) is not None and check(value, name, refers):
             messages.append(Message(role="assistant", parts=(Opaque(dialect=NAME, kind=name, raw={name: value}),)))
     if body.get("input") is not None:
-        messages += read_input(body["input"], "input")
+        messages += read_input(body["input"], "input", refers)
     if not messages:
         missing("input", "a string or an array of items")
     return tuple(messages)
 
 
-def _previous(value: object, at: str) -> bool:
-    if is_made(text(value, at)):
-        raise InvalidRequest(
-            f"`{at}` names an answer that no provider stored: send the conversation so far as `input`",
-            field=at,
-            code="previous_response_not_found",
-        )
+def _previous(value: object, at: str, refers: list[Reference]) -> bool:
+    refers.append(refer(text(value, at), at, code="previous_response_not_found"))
     return True
 
 
-def _conversation(value: object, at: str) -> bool:
+def _conversation(value: object, at: str, refers: list[Reference]) -> bool:
     if type(value) is not str:
-        text(mapping(value, at).get("id"), f"{at}.id")
+        at += ".id"
+        value = mapping(value, "conversation").get("id")
+    refers.append(refer(text(value, at), at))
     return True
 
 
-def _prompt(value: object, at: str) -> bool:
+def _prompt(value: object, at: str, refers: list[Reference]) -> bool:
     text(mapping(value, at).get("id"), f"{at}.id")
     return True
 
 
+def _background(value: object, at: str, refers: list[Reference]) -> bool:
+    return boolean(value, at)
+
+
 # Known to one provider alone; each says whether its value asks for anything.
-_STATE: dict[str, Callable[[object, str], bool]] = {
+_STATE: dict[str, Callable[[object, str, list[Reference]], bool]] = {
     "previous_response_id": _previous,
     "conversation": _conversation,
     "prompt": _prompt,
-    "background": boolean,
+    "background": _background,
 }
 _SPOKEN = frozenset({"instructions", "input", *_STATE})
 

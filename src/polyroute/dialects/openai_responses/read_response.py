@@ -9,6 +9,7 @@ import orjson
 from polyroute.dialects.openai_chat.errors import error_in
 from polyroute.dialects.openai_chat.read_response import read_logprobs, reports_error
 from polyroute.dialects.openai_chat.shape import WireLogprobs
+from polyroute.dialects.openai_responses.kept import kept_of
 from polyroute.dialects.openai_responses.names import NAME
 from polyroute.dialects.openai_responses.shape import ANSWER, SKIMMED, UNREADABLE, Item, created_in
 from polyroute.dialects.openai_responses.stops import check_status, read_stop
@@ -31,6 +32,7 @@ def skim_response(body: bytes) -> Reply:
         model=answer.model or "",
         stop=read_stop(answer.status, reason, {item.type for item in answer.output}, refuses=refuses),
         goes_on=answer.status in ("queued", "in_progress"),
+        kept=kept_of(answer),
         wire=body,
     )
 
@@ -75,6 +77,9 @@ def parts_of(item: Item) -> list[Part]:
         case "function_call" if not item.get("namespace"):
             call_id = string(item, "call_id") or string(item, "id")
             return [ToolCall(id=call_id, name=string(item, "name"), arguments=string(item, "arguments"))]
+        case "custom_tool_call" if not item.get("namespace"):
+            call_id, given = string(item, "call_id") or string(item, "id"), string(item, "input")
+            return [ToolCall(id=call_id, name=string(item, "name"), arguments=given, is_free=True)]
         case "reasoning":
             thoughts = [Thinking(text=string(raw, "text")) for raw in thoughts_of(item)]
             return [Opaque(dialect=NAME, kind="reasoning", raw=item), *thoughts] if is_sealed(item) else [*thoughts]

@@ -21,6 +21,7 @@ class SkimmedPart(Struct):
 
 class SkimmedItem(Struct):
     type: str | None = None
+    id: Any = None
     content: list[SkimmedPart] | None = None
 
 
@@ -37,6 +38,8 @@ class SkimmedAnswer(Struct):
     model: str | None = None
     error: Any = None
     usage: Raw = Raw()
+    id: Any = None
+    store: Any = None
 
 
 class WireAnswer(Struct):

@@ -5,7 +5,10 @@ error can then still be answered by another deployment), and the last one, which
 usage, and a stream without it never ends properly. What follows it says nothing.
 """
 
+from msgspec.structs import replace
+
 from polyroute.dialects.openai_responses.events import FINISHED, Event, kind_of, read_event
+from polyroute.dialects.openai_responses.kept import kept_of, kept_opening
 from polyroute.dialects.openai_responses.read_response import raise_failure
 from polyroute.dialects.openai_responses.shape import LAST_EVENT, SKIMMED, UNREADABLE
 from polyroute.dialects.openai_responses.stops import check_status
@@ -14,6 +17,7 @@ from polyroute.dialects.sse import MAX_EVENT_BYTES, EventSplitter, parse_event
 from polyroute.errors import MalformedReply, StreamInterrupted
 from polyroute.types.response import Chunk, Ended, WireBytes
 
+_CREATED = "response.created"
 _ITEM = "response.output_item.added"
 _OPENINGS = frozenset({
     "response.created", "response.queued", "response.in_progress", "response.content_part.added",
@@ -24,12 +28,13 @@ _EMPTY_ITEMS = ("message", "reasoning")  # they say something with their first d
 
 
 class Tap:
-    __slots__ = ("_ended", "_events", "_held", "_held_bytes", "_opened")
+    __slots__ = ("_ended", "_events", "_held", "_held_bytes", "_kept", "_opened")
 
     def __init__(self) -> None:
         self._events = EventSplitter()
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._kept: tuple[str, ...] = ()  # said with the first that is passed on
         self._opened = False
         self._ended = False
 
@@ -47,6 +52,8 @@ class Tap:
             if ended is not None:
                 break
         chunks: list[Chunk] = [WireBytes(data=passed[0] if len(passed) == 1 else b"".join(passed))] if passed else []
+        if self._kept and passed:
+            chunks, self._kept = [replace(chunks[0], kept=self._kept)], ()
         return chunks if ended is None else [*chunks, ended]
 
     def close(self) -> list[Chunk]:
@@ -71,6 +78,8 @@ class Tap:
             passed.append(event)
         elif value is None or _is_opening(value):
             self._hold(event)
+            if value is not None and value["type"] == _CREATED:
+                self._kept = kept_opening(value)
         else:
             self._opened = True
             passed += [*self._held, event]
@@ -98,4 +107,4 @@ def _ended(event: bytes, held: bytes) -> Ended:
     except UNREADABLE as exc:
         raise_failure(data, exc)
     check_status(answer.status, answer.error)
-    return Ended(usage=read_usage(answer.usage), model=answer.model or "", wire=held + event)
+    return Ended(usage=read_usage(answer.usage), model=answer.model or "", wire=held + event, kept=kept_of(answer))

@@ -101,6 +101,9 @@ class AiohttpTransport:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> AiohttpReply:
         return await self._call("GET", url, b"", headers, deadlines)
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> AiohttpReply:
+        return await self._call("DELETE", url, b"", headers, deadlines)
+
     async def _call(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str], deadlines: Deadlines
     ) -> AiohttpReply:

@@ -59,6 +59,9 @@ class GuardedTransport:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Http1Reply:
         return await self._call("GET", url, b"", headers, deadlines)
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Http1Reply:
+        return await self._call("DELETE", url, b"", headers, deadlines)
+
     async def aclose(self) -> None:
         """Nothing is kept."""
 

@@ -53,11 +53,18 @@ class Http1Transport:
 
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Http1Reply:
         """Its URLs are not remembered: what a caller wrote may be part of them."""
+        return await self._ask("GET", url, headers, deadlines)
+
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Http1Reply:
+        """Likewise."""
+        return await self._ask("DELETE", url, headers, deadlines)
+
+    async def _ask(self, method: str, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Http1Reply:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._move_to(loop)
         address = parse_url(url)
-        head = b"%b%b\r\n" % (head_of("GET", address), field_lines(headers))
+        head = b"%b%b\r\n" % (head_of(method, address), field_lines(headers))
         return await send(self._pool(loop, address.origin), head, b"", deadlines, loop.time())
 
     async def aclose(self) -> None:

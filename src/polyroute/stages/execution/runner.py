@@ -5,13 +5,13 @@ caller learns of all of them (PlanExhausted, DeadlineExceeded). Cancellation pas
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import assert_never
+from typing import TypeVar, assert_never
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from polyroute.errors import (
@@ -19,24 +19,29 @@ from polyroute.errors import (
     DeadlineExceeded,
     PlanExhausted,
     PolyrouteError,
+    PriceUnknown,
     ProviderError,
     RateLimited,
     StreamInterrupted,
 )
 from polyroute.ports import CallModel, Hearing, Monotonic, Provider
-from polyroute.stages.execution import costs
+from polyroute.stages.execution import costs, hedging
 from polyroute.stages.execution.attempts import NOTHING, AttemptLog, Heard, Trial
+from polyroute.stages.execution.contest import first_good, late
 from polyroute.stages.execution.meter import Meter
 from polyroute.stages.execution.probabilities import with_logprobs
-from polyroute.stages.execution.progress import MAX_JITTER, Accept, GiveUp, Try, decide
+from polyroute.stages.execution.progress import MAX_JITTER, USEFUL_S, Accept, GiveUp, Try, decide
 from polyroute.stages.execution.wording import Wording
 from polyroute.state.health.health import Health
+from polyroute.state.hedges import Hedge, Hedges
 from polyroute.types.cards import Deadlines
-from polyroute.types.receipt import Attempt
+from polyroute.types.receipt import Attempt, Role
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Ended, Reply, Response, Started, WireBytes
 from polyroute.types.routing import Candidate, Needs, Plan, Step
 from polyroute.types.trace import Trace
+
+_T = TypeVar("_T")
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -47,6 +52,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], Awaitable[None]]
     jitter: Callable[[], float]  # in [0, 1)
     health: Health
+    hedges: Hedges = field(default_factory=Hedges)
 
 
 class Aside(Struct, frozen=True, kw_only=True):
@@ -68,6 +74,8 @@ class Order(Struct, frozen=True, kw_only=True):
     )
     aside: Callable[[str, Request], Aside] | None = None  # whom a gate's call may go to
     race: tuple[int, ...] = ()  # the steps that are called at once, to begin with
+    hedge: Hedge | None = None  # when a second deployment is asked beside a late one; None: never
+    route: str = ""  # whose requests pay for that
     top_logprobs: int = 0  # asked of models that give them, whatever the caller asked
     wording: Wording | None = None  # what the route adds to the request, whoever answers it
     trace: Trace | None = None  # that the request belongs to
@@ -83,7 +91,8 @@ class Run:
         self.log = log
         self._opening = asyncio.Lock()  # attempts are numbered, and written down, one after another
         self._begun = 0
-        self._won: Reply | None = None  # the accepted answer
+        self._won: Reply | Flow | None = None  # the accepted answer
+        self._is_hedged = False
         self.is_held = False  # the accepted answer waits for a person
         self._waits_until_s: float | None = None
         self.paused_s = 0.0  # between attempts, and for room
@@ -95,7 +104,7 @@ class Run:
             if self._order.race:
                 reply = await self._race(self._order.race)
             while (step := await self._next_step()) is not None:
-                reply = await self._call(step)
+                reply = await (self._call(step) if self._order.hedge is None else self._hedged(step, self._call))
         finally:
             self._meter.pass_on()
         assert reply is not None  # `Accept` follows an accepted answer only
@@ -107,7 +116,7 @@ class Run:
             while True:
                 step = await self._next_step()
                 assert step is not None  # a stream is accepted by being returned
-                flow = await self._open(step)
+                flow = await (self._open(step) if self._order.hedge is None else self._hedged(step, self._open))
                 if flow is not None:
                     return flow
         finally:
@@ -116,6 +125,8 @@ class Run:
     async def _next_step(self) -> int | None:
         """The step to try now, its pause over; None once an answer is accepted."""
         order, around = self._order, self._around
+        if self._won is not None:
+            return None  # whatever became of those that were asked beside it
         now_s = around.monotonic()
         left_s = order.deadline_s - now_s
         decision = decide(order.plan.steps, self.log.outcomes, time_left_s=left_s, now_s=now_s, is_well=self._is_well)
@@ -192,27 +203,66 @@ class Run:
 
     async def _race(self, steps: tuple[int, ...]) -> Reply | None:
         """The first good answer of several calls made at once; the others are given up. None where none is good."""
-        racing = {asyncio.ensure_future(self._call(step)) for step in steps}
-        pending, broken = racing, list[BaseException]()
-        try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for one in done:
-                    if (exc := one.exception()) is not None:
-                        broken.append(exc)
-                    elif self._won is not None and one.result() is self._won:
-                        return self._won
-        finally:
-            for one in pending:
-                one.cancel()
-            await asyncio.gather(*racing, return_exceptions=True)
-        if broken:
-            raise broken[0]
-        self.log.in_order_of_steps()
-        return None
+        racing = [asyncio.ensure_future(self._call(step)) for step in steps]
+        reply = await first_good(racing, self._has_won)
+        if reply is None:
+            self.log.in_order_of_steps()
+        return reply
 
-    async def _call(self, number: int) -> Reply | None:
-        order, trial = self._order, await self._begin(number)
+    def _has_won(self, answer: object) -> bool:
+        return answer is self._won
+
+    async def _hedged(
+        self, step: int, call: "Callable[[int, Role | None], Coroutine[None, None, _T | None]]"
+    ) -> _T | None:
+        """What `call` gives for `step`, or where that is late, for another deployment beside it: the first good one."""
+        calls = [asyncio.ensure_future(call(step, None))]
+        try:
+            second = await self._second(step, calls[0])
+            if second is not None:
+                self._is_hedged = True
+                calls.append(asyncio.ensure_future(call(second, "hedge")))
+            answer = await first_good(calls, self._has_won)
+        except BaseException:
+            for one in calls:
+                one.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            if isinstance(self._won, Flow):
+                await self._won.aclose()
+            raise
+        if answer is None and second is not None:
+            self.log.in_order_of_steps()
+        return answer
+
+    async def _second(self, step: int, first: "asyncio.Task[_T]") -> int | None:
+        """The step to call beside `first`, once that is late; None where it comes in time or nobody may be asked."""
+        order, around, hedges = self._order, self._around, self._around.hedges
+        assert order.hedge is not None  # whoever asks has looked
+        other = None if self._is_hedged else hedging.beside(order.plan.steps, step, order.hedge, self._is_well)
+        pace = hedges.pace(self._deployment(step), streamed=order.request.stream)
+        late_s = hedges.late_after_s(order.route, order.hedge, pace)
+        if other is None or late_s is None:
+            return None
+        is_late = await late(first, asyncio.ensure_future(around.sleep(late_s)))
+        pace.was(late=is_late)
+        if (
+            not is_late
+            or order.deadline_s - around.monotonic() < USEFUL_S
+            or not self._is_well(order.plan.steps[other])
+        ):
+            return None
+        if pace.is_slow or hedges.pace(self._deployment(other), streamed=order.request.stream).is_slow:
+            return None
+        return other if hedges.spend(order.route) else None
+
+    def _took(self, trial: Trial) -> None:
+        """For what counts as late."""
+        if self._order.hedge is not None:
+            pace = self._around.hedges.pace(trial.deployment.id, streamed=self._order.request.stream)
+            pace.took(self._around.monotonic() - trial.started_s)
+
+    async def _call(self, number: int, role: Role | None = None) -> Reply | None:
+        order, trial = self._order, await self._begin(number, role)
         if trial is None:
             return None
         heard, judgement = NOTHING, None
@@ -239,13 +289,14 @@ class Run:
             self.log.failed(trial, exc, heard)
             return None
         except BaseException as exc:
-            self.log.abandoned(trial, exc, heard)
+            self._given_up(trial, exc, heard)
             raise
         finally:
             if hearing is not None:
                 await hearing.aclose()
+        self._took(trial)
         if self._won is not None:
-            self.log.outrun(trial, heard, judgement)
+            self.log.outrun(trial, heard, judgement, remedy=self._remedy)
             return None
         self.log.answered(trial, heard, judgement)
         if judgement is None or judgement.remedy is None:
@@ -277,8 +328,8 @@ class Run:
             return reply.response
         raise PlanExhausted(f"{model} did not answer", self.log.attempts)
 
-    async def _open(self, number: int) -> "Flow | None":
-        trial = await self._begin(number)
+    async def _open(self, number: int, role: Role | None = None) -> "Flow | None":
+        trial = await self._begin(number, role)
         if trial is None:
             return None
         opening: list[Chunk] = []
@@ -289,31 +340,71 @@ class Run:
             async for chunk in rest:
                 opening.append(chunk)
                 if not isinstance(chunk, Started):
-                    return Flow(trial, self.log, opening, rest, self._around.monotonic)
-            raise StreamInterrupted("the provider's stream ended before it began")
+                    break
+            else:
+                raise StreamInterrupted("the provider's stream ended before it began")
         except ProviderError as exc:
             self.log.failed(trial, exc)
             return None
         except BaseException as exc:
-            self.log.abandoned(trial, exc)
+            self._given_up(trial, exc, NOTHING)
             raise
+        self._took(trial)
+        if self._won is not None:
+            self._given_up(trial, GeneratorExit(), Heard(output_tokens=sum(map(costs.tokens_of, opening))))
+            await rest.aclose()
+            return None
+        most = self._at_most(trial, NOTHING).output_tokens
+        self._won = Flow(trial, self.log, opening, rest, self._around.monotonic, at_least=most)
+        return self._won
+
+    def _given_up(self, trial: Trial, cause: BaseException, heard: Heard) -> None:
+        """It was cut short: by its caller, by something that broke, or by another answer that came before its own."""
+        if self._won is None:
+            self.log.abandoned(trial, cause, self._at_most(trial, heard))
+            return
+        self._took(trial)
+        if not self._order.request.stream and heard is NOTHING:
+            elapsed_s = self._around.monotonic() - trial.started_s
+            heard = Heard(output_tokens=costs.likely_written(trial.candidate, elapsed_s))
+        self.log.abandoned(trial, cause, heard, remedy=self._remedy)
+
+    @property
+    def _remedy(self) -> str | None:
+        """What helped against those that another answer came before."""
+        return "hedge" if self._is_hedged else None
+
+    def _at_most(self, trial: Trial, heard: Heard) -> Heard:
+        """What an attempt comes to that its caller leaves: where its provider goes on, to all that it may."""
+        if not self._order.request.background:
+            return heard
+        return replace(heard, output_tokens=max(heard.output_tokens, trial.candidate.output_bound_tokens))
 
     def _deployment(self, number: int) -> str:
         return self._order.plan.steps[number].candidate.deployment.id
 
-    async def _begin(self, number: int) -> Trial | None:
+    async def _begin(self, number: int, role: Role | None = None) -> Trial | None:
         """None where there is no room for another call."""
         candidate = self._order.plan.steps[number].candidate
         try:
-            return await self._begin_with(candidate, number)
-        except (RateLimited, BudgetExceeded) as refusal:
-            if not refusal.elsewhere:
+            return await self._begin_with(candidate, number, role=role)
+        except (RateLimited, BudgetExceeded, PriceUnknown) as refusal:
+            if role is not None:  # it would have been beside another, which goes on
+                self._around.hedges.give_back(self._order.route)
+                return None
+            if isinstance(refusal, PriceUnknown) or not refusal.elsewhere:
                 raise
             self.log.refused(number, refusal)
             return None
 
     async def _begin_with(
-        self, candidate: Candidate, step: int, *, purpose: str | None = None, needs: Needs | None = None
+        self,
+        candidate: Candidate,
+        step: int,
+        *,
+        purpose: str | None = None,
+        needs: Needs | None = None,
+        role: Role | None = None,
     ) -> Trial:
         """Leave to call `candidate`. Who is cancelled meanwhile leaves no attempt open behind."""
         wording, now = self._order.wording, self._around.monotonic()
@@ -321,7 +412,7 @@ class Run:
         async def begun() -> Trial:
             async with self._opening:
                 number = self._begun
-                ticket = await self._meter.begin(candidate, number, now, needs)
+                ticket = await self._meter.begin(candidate, number, now, needs, is_whole=role == "hedge")
                 self._begun += 1
             self._around.health.began(candidate.deployment.id, now, candidate.input_tokens or 0)
             return Trial(
@@ -333,9 +424,10 @@ class Run:
                 number=number,
                 purpose=purpose,
                 needs=needs,
+                role=role,
             )
 
-        if purpose is None and not self._order.race:
+        if purpose is None and not self._order.race and self._order.hedge is None:
             return await begun()
         opening = asyncio.ensure_future(begun())
         try:
@@ -377,7 +469,10 @@ class Flow:
         opening: list[Chunk],
         rest: AsyncGenerator[Chunk, None],
         monotonic: Monotonic,
+        *,
+        at_least: int = 0,
     ) -> None:
+        """`at_least`: output tokens of a stream that breaks off and is gone on with by its provider."""
         self.trial = trial
         self.ended: Ended | None = None
         self._log = log
@@ -385,12 +480,17 @@ class Flow:
         self._rest = rest
         self._first_token_s = monotonic()
         self._started = next((chunk for chunk in opening if isinstance(chunk, Started)), None)
-        self._seen_tokens = 0
+        self._seen_tokens = at_least
         self._is_noted = False
 
     @property
     def dropped(self) -> tuple[str, ...]:
         return next((chunk.dropped for chunk in self._opening if isinstance(chunk, Started | WireBytes)), ())
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Ids of an answer that its provider goes on with when this stream breaks off."""
+        return next((chunk.kept for chunk in self._opening if type(chunk) is WireBytes), ())
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Everything before `Ended`. Raises ProviderError where the stream breaks; the attempt is noted by then."""

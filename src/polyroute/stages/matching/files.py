@@ -1,8 +1,8 @@
 """Whether a deployment may read the files that a request names in a bucket (Google's `gs://`, Amazon's `s3://`). Pure.
 
 Such a file is read with the gateway's own credentials, whoever asks: only buckets that the document opens
-(`providers.NAME.buckets`) are read, at the provider it opens them for. Ids of a provider's own files are no addresses,
-and none of this module's business.
+(`providers.NAME.buckets`) are read, at the provider it opens them for. A provider's own files have ids, which do not
+say whose they are.
 """
 
 from collections.abc import Iterable
@@ -29,6 +29,17 @@ def refuse_closed(files: Iterable[str], deployments: Iterable[Deployment]) -> No
                 " credentials; send the bytes, or have the bucket opened for its provider"
                 " (providers.NAME.buckets in the gateway's document)",
                 code="forbidden_url",
+            )
+
+
+def refuse_ids(files: Iterable[str]) -> None:
+    """Raises InvalidRequest for a file by its id at a provider: whose it is, nobody here knows."""
+    for file in files:
+        if not file.startswith(SCHEMES):
+            raise InvalidRequest(
+                f"`{file[:80]}` was not found: files of a provider's are known by nobody here; send the bytes, or an"
+                " address (server.stored_ids says whose ids may be named)",
+                code="file_not_found",
             )
 
 

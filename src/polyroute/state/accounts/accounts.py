@@ -46,7 +46,7 @@ from polyroute.state.accounts.limits import Entry, SlidingWindow, Standing, Wind
 from polyroute.state.accounts.slots import Slots
 from polyroute.state.accounts.turns import Turn, Turns
 from polyroute.types.access import Caller
-from polyroute.types.money import ZERO_USD, format_usd, from_nanos
+from polyroute.types.money import ZERO_USD, format_usd, from_nanos, round_usd, to_nanos
 from polyroute.types.receipt import Spent
 
 _KNOWN_CALLERS = 4096  # whose list of budgets is kept made
@@ -358,6 +358,15 @@ class Accounts:
             for account in {cap.account for cap in caps if cap.period == period}:
                 sums[account] = sums.get(account, ZERO_USD) + line.cost_usd
         self._budgets.restore(period, sums, now, before or self.settled_nanos(now))
+
+    def amend(self, line: Spent, at: datetime, now: datetime) -> None:
+        """So much more (or less) was spent by a call of `at` than it was settled with: in windows that go on still."""
+        caps = [cap for cap in self.caps_of_line(line) if window_start(cap.period, at) == window_start(cap.period, now)]
+        self._amend(caps, to_nanos(round_usd(line.cost_usd)), now)
+
+    def _amend(self, caps: Sequence[Cap], nanos: int, now: datetime) -> None:
+        for tally in dict.fromkeys(self._budgets.tally(cap, now) for cap in caps):
+            tally.settled += nanos
 
     def caps_of_line(self, line: Spent) -> tuple[Cap, ...]:
         """What a line of the books counts towards."""

@@ -303,6 +303,12 @@ class SharedAccounts(Accounts):
             left.append(cap.limit_nanos - mine.total if alone is None else alone)
         return from_nanos(max(min(left), 0))
 
+    def _amend(self, caps: Sequence[Cap], nanos: int, now: datetime) -> None:
+        mines = list(self._purse.of(caps, now))
+        for mine in mines:
+            mine.settled += nanos
+        self._tell_spent(mines, 0, nanos)
+
     def known(self, now: datetime) -> set[Account]:
         return {tuple(mine.name.split(_MARK)[1:]) for mine in self._purse.current(now) if mine.period != "now"}
 

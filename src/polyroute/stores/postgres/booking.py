@@ -9,12 +9,14 @@ from collections.abc import Sequence
 
 import psycopg
 
+from polyroute.stores.amending import Change, amended_by
 from polyroute.stores.contradictions import note_contradiction
-from polyroute.stores.journal.lines import Settled
+from polyroute.stores.journal.lines import Settled, encode_receipt
 from polyroute.stores.packing import pack
 from polyroute.stores.postgres.connection import Address, Patient, store_error, told
 from polyroute.stores.queries import Queries
-from polyroute.stores.rows import attempt_values, request_values
+from polyroute.stores.rows import amended_attempts, amended_request, attempt_values, request_values
+from polyroute.types.receipt import Amended
 
 _LOG = logging.getLogger(__name__)
 _FAULTS_OF_ONE = (psycopg.DataError, psycopg.IntegrityError, ArithmeticError, ValueError)
@@ -44,6 +46,19 @@ def book(connection: Patient, address: Address, queries: Queries, entries: Seque
             found = connection.execute(queries.find_receipt.encode(), (request_id,)).fetchone()
             note_contradiction(by_id[request_id], found[0] if found else None)
     return fresh
+
+
+def amend(connection: Patient, address: Address, queries: Queries, request_id: str, change: Change) -> Amended | None:
+    """As the port `Ledger` says."""
+    with told(address), connection.transaction():
+        found = connection.execute(queries.lock_receipt.encode(), (request_id,)).fetchone()
+        amended = amended_by(change, request_id, found)
+        if amended is not None:
+            connection.execute(queries.amend_request.encode(), amended_request(amended.after))
+            for attempt in amended_attempts(amended):
+                connection.execute(queries.amend_attempt.encode(), attempt)
+            connection.execute(queries.amend_receipt.encode(), (pack(encode_receipt(amended.after)), request_id))
+    return amended
 
 
 def _insert(connection: Patient, queries: Queries, by_id: dict[str, Settled]) -> list[Settled]:

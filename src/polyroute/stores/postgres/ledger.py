@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from polyroute.errors import StoreError
+from polyroute.stores.amending import Change
 from polyroute.stores.journal.journal import Journal
 from polyroute.stores.journal.lines import Settled
 from polyroute.stores.ledger import JournaledLedger
-from polyroute.stores.postgres.booking import book
+from polyroute.stores.postgres.booking import amend, book
 from polyroute.stores.postgres.books import QUERIES, PostgresBooks
 from polyroute.stores.postgres.connection import Address, Patient, let_go, migrate
-from polyroute.types.receipt import Receipt
+from polyroute.types.receipt import Amended, Receipt
 
 _LOOK_UP_S = 3.0
 
@@ -35,6 +36,14 @@ class PostgresLedger(JournaledLedger):
         connection = self._connected()
         try:
             return book(connection, self._address, QUERIES, entries)
+        except StoreError:
+            self._disconnect()
+            raise
+
+    def _amend(self, request_id: str, change: Change) -> Amended | None:
+        connection = self._connected()
+        try:
+            return amend(connection, self._address, QUERIES, request_id, change)
         except StoreError:
             self._disconnect()
             raise

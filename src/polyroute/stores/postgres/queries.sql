@@ -46,6 +46,22 @@ INSERT INTO receipts (request_id, body) SELECT * FROM unnest(%s::text[], %s::byt
 -- name: find_receipt
 SELECT body FROM receipts WHERE request_id = %s;
 
+-- name: lock_receipt
+SELECT body FROM receipts WHERE request_id = %s FOR UPDATE;
+
+-- name: amend_request
+UPDATE requests SET cost_nanos = %s, cost_complete = %s::int <> 0, baseline = %s, baseline_nanos = %s, saved_nanos = %s
+WHERE id = %s;
+
+-- name: amend_attempt
+UPDATE attempts SET cost_nanos = %s, input_tokens = %s, cached_input_tokens = %s, cache_write_tokens = %s,
+    cache_write_1h_tokens = %s, output_tokens = %s, reasoning_tokens = %s, input_audio_tokens = %s,
+    output_audio_tokens = %s, estimated = %s::int <> 0
+WHERE request_id = %s AND id = %s;
+
+-- name: amend_receipt
+UPDATE receipts SET body = %s WHERE request_id = %s;
+
 -- name: is_settled
 SELECT id FROM requests WHERE id = ANY(%s);
 

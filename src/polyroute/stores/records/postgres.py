@@ -4,7 +4,7 @@ Where the server is away every call is a StoreError, and the next one tries agai
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -104,6 +104,26 @@ class PostgresRecords:
     def drop(self, space: str, name: str) -> None:
         with self._connected() as connection:
             connection.execute("DELETE FROM notes WHERE space = %s AND name = %s", (space, name))
+
+    def keep_all(self, space: str, bodies: Mapping[str, bytes], *, now: datetime, until: datetime) -> None:
+        """Keeps each under its name where nothing is kept there."""
+        with self._connected() as connection, connection.transaction():
+            connection.execute("DELETE FROM notes WHERE until_us <= %s", (_micros(now),))
+            connection.execute(
+                "INSERT INTO notes (space, name, until_us, body)"
+                " SELECT %s, name, %s, body FROM unnest(%s::text[], %s::bytea[]) AS kept (name, body)"
+                " ON CONFLICT DO NOTHING",
+                (space, _micros(until), list(bodies), list(bodies.values())),
+            )
+
+    def look(self, space: str, names: Sequence[str], *, now: datetime) -> dict[str, bytes]:
+        """What is kept under those of `names` that there are."""
+        with self._connected() as connection:
+            rows = connection.execute(
+                "SELECT name, body FROM notes WHERE space = %s AND name = ANY(%s) AND until_us > %s",
+                (space, list(names), _micros(now)),
+            ).fetchall()
+        return {name: bytes(body) for name, body in rows}
 
     @contextmanager
     def _connected(self) -> Iterator[Patient]:

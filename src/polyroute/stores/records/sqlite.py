@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -116,6 +116,28 @@ class SqliteRecords:
     def drop(self, space: str, name: str) -> None:
         with self._told():
             self._connection.execute("DELETE FROM notes WHERE space = ? AND name = ?", (space, name))
+
+    def keep_all(self, space: str, bodies: Mapping[str, bytes], *, now: datetime, until: datetime) -> None:
+        """Keeps each under its name where nothing is kept there."""
+        with self._told():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.execute("DELETE FROM notes WHERE until_us <= ?", (_micros(now),))
+                self._connection.executemany(
+                    "INSERT INTO notes VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    [(space, name, _micros(until), body) for name, body in bodies.items()],
+                )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                roll_back(self._connection)
+                raise
+
+    def look(self, space: str, names: Sequence[str], *, now: datetime) -> dict[str, bytes]:
+        """What is kept under those of `names` that there are."""
+        query = "SELECT body FROM notes WHERE space = ? AND name = ? AND until_us > ?"
+        with self._told():
+            rows = {name: self._connection.execute(query, (space, name, _micros(now))).fetchone() for name in names}
+        return {name: bytes(row[0]) for name, row in rows.items() if row is not None}
 
     def _apply(self, change: Change, at: datetime) -> None:
         found = self._connection.execute(

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from polyroute.stores.amending import Change, amended_by
 from polyroute.stores.contradictions import note_contradiction
-from polyroute.stores.journal.lines import Settled
+from polyroute.stores.journal.lines import Settled, encode_receipt
 from polyroute.stores.packing import pack
 from polyroute.stores.queries import Queries
-from polyroute.stores.rows import attempt_values, request_values
+from polyroute.stores.rows import amended_attempts, amended_request, attempt_values, request_values
 from polyroute.stores.sqlite.files import roll_back, store_error
 from polyroute.stores.sqlite.queries import for_rows
+from polyroute.types.receipt import Amended
 
 _ROWS = 24  # in one statement; the widest has 24 columns, and SQLite once took 999 values at most
 _LOG = logging.getLogger(__name__)
@@ -43,6 +45,28 @@ def book(connection: sqlite3.Connection, path: Path, queries: Queries, entries: 
         roll_back(connection)
         raise store_error(fault, path) from fault
     return fresh
+
+
+def amend(
+    connection: sqlite3.Connection, path: Path, queries: Queries, request_id: str, change: Change
+) -> Amended | None:
+    """As the port `Ledger` says."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            found = connection.execute(queries.lock_receipt, (request_id,)).fetchone()
+            amended = amended_by(change, request_id, found)
+            if amended is not None:
+                connection.execute(queries.amend_request, amended_request(amended.after))
+                connection.executemany(queries.amend_attempt, amended_attempts(amended))
+                connection.execute(queries.amend_receipt, (pack(encode_receipt(amended.after)), request_id))
+            connection.execute("COMMIT")
+        except BaseException:
+            roll_back(connection)
+            raise
+    except sqlite3.Error as fault:
+        raise store_error(fault, path) from fault
+    return amended
 
 
 def _book_all(connection: sqlite3.Connection, queries: Queries, entries: Sequence[Settled]) -> list[Settled] | None:

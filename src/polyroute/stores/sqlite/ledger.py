@@ -6,16 +6,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from polyroute.errors import StoreError
+from polyroute.stores.amending import Change
 from polyroute.stores.journal.journal import Journal
 from polyroute.stores.journal.lines import Settled
 from polyroute.stores.ledger import Durability, JournaledLedger
 from polyroute.stores.ledger import Recovery as Recovery
-from polyroute.stores.sqlite.booking import book
+from polyroute.stores.sqlite.booking import amend, book
 from polyroute.stores.sqlite.books import Books, journals_folder
 from polyroute.stores.sqlite.checkpoints import shorten_log
 from polyroute.stores.sqlite.files import open_books, store_error
 from polyroute.stores.sqlite.queries import load_queries
-from polyroute.types.receipt import Receipt
+from polyroute.types.receipt import Amended, Receipt
 
 _LOG_LIMIT_BYTES = 16 << 20  # a checkpoint waits for the disk, and appends to the journal then wait for it too
 JOURNAL_LIMIT_BYTES = 4 << 20
@@ -47,6 +48,9 @@ class SqliteLedger(JournaledLedger):
         booked = book(self._connection, self._path, self._queries, entries)
         shorten_log(self._connection, self._path, limit_bytes=self._log_limit_bytes)
         return booked
+
+    def _amend(self, request_id: str, change: Change) -> Amended | None:
+        return amend(self._connection, self._path, self._queries, request_id, change)
 
     def _settled_in_database(self, request_id: str) -> Receipt | None:
         return self._books.settled(request_id)

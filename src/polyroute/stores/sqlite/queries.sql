@@ -20,6 +20,22 @@ INSERT INTO receipts (request_id, body) VALUES (?, ?);
 -- name: find_receipt
 SELECT body FROM receipts WHERE request_id = ?;
 
+-- name: lock_receipt
+SELECT body FROM receipts WHERE request_id = ?;
+
+-- name: amend_request
+UPDATE requests SET cost_nanos = ?, cost_complete = ?, baseline = ?, baseline_nanos = ?, saved_nanos = ?
+WHERE id = ?;
+
+-- name: amend_attempt
+UPDATE attempts SET cost_nanos = ?, input_tokens = ?, cached_input_tokens = ?, cache_write_tokens = ?,
+    cache_write_1h_tokens = ?, output_tokens = ?, reasoning_tokens = ?, input_audio_tokens = ?,
+    output_audio_tokens = ?, estimated = ?
+WHERE request_id = ? AND id = ?;
+
+-- name: amend_receipt
+UPDATE receipts SET body = ? WHERE request_id = ?;
+
 -- name: is_settled
 SELECT 1 FROM requests WHERE id = ?;
 

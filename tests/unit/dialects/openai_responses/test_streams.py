@@ -72,9 +72,19 @@ def test_the_opening_is_held_until_the_first_word_and_the_last_event_until_the_e
     assert tap.feed(CREATED) == []
     assert tap.feed(OPENING) == []
     assert tap.feed(DELTA) == [WireBytes(data=CREATED + OPENING + DELTA)]
-    assert tap.feed(COMPLETED) == [Ended(usage=Usage(input_tokens=3, output_tokens=2), model="up", wire=COMPLETED)]
+    assert tap.feed(COMPLETED) == [
+        Ended(usage=Usage(input_tokens=3, output_tokens=2), model="up", wire=COMPLETED, kept=("resp_1",))
+    ]
     assert tap.feed(b"data: [DONE]\n\n") == []
     assert tap.close() == []
+
+
+def test_an_answer_that_is_gone_on_with_says_its_id_with_its_first_word() -> None:
+    tap = DIALECT.open_reader(same_dialect=True)
+    created = event("response.created", response=response(status="queued", background=True))
+    assert tap.feed(created) == []
+    assert tap.feed(DELTA) == [WireBytes(data=created + DELTA, kept=("resp_1",))]
+    assert tap.feed(DELTA) == [WireBytes(data=DELTA)]
 
 
 def test_an_event_without_its_name_is_known_by_its_data() -> None:

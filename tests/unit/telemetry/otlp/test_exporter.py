@@ -90,6 +90,9 @@ class Wire:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Reply:
         raise AssertionError("a collector is never asked")
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> Reply:
+        raise AssertionError("a collector has nothing to delete")
+
     async def aclose(self) -> None: ...
 
 
