@@ -163,6 +163,7 @@ PROMISED = {
     "polyroute_cache_total": {"tier", "outcome"},
     "polyroute_budget_remaining_usd": {"budget"},
     "polyroute_breaker_state": {"deployment"},
+    "polyroute_in_flight": {"deployment"},
 }
 
 

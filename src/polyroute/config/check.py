@@ -138,6 +138,8 @@ class _Check:
         yield from self._quirks(path, model)
         for at, placement in enumerate(model.deployments):
             yield from self._quirks(f"{path}.deployments[{at}]", placement)
+            if isinstance(placement.price, PerToken):
+                yield from singles.price_problems(f"{path}.deployments[{at}].price", placement.price)
         yield from self._simulated_only(path, model)
         if isinstance(model.price, PerToken):
             yield from singles.price_problems(f"{path}.price", model.price)

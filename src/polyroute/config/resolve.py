@@ -218,6 +218,7 @@ def _card(place: _Place, family: str | None, known: Cards) -> ModelCard:
     card = None if provider.dialect == "simulated" else known.card(family, place.upstream_model)
     if card is None:
         card = ModelCard(id=f"{placement.provider}/{place.upstream_model}")
+    price = model.price if placement.price is None else placement.price
     given = {
         "context_tokens": model.context_tokens,
         "max_output_tokens": model.max_output_tokens,
@@ -226,7 +227,7 @@ def _card(place: _Place, family: str | None, known: Cards) -> ModelCard:
         "tokens_per_s": _first(placement.tokens_per_s, model.tokens_per_s),
         "tags": None if model.tags is None else frozenset(model.tags),
         "operations": None if model.operations is None else frozenset(model.operations),
-        "prices": None if model.price is None else (price_of(model.price),),
+        "prices": None if price is None else (price_of(price),),
     }
     if model.capabilities is not None:
         inputs = {MODALITIES[name] for name in model.capabilities if name in MODALITIES}

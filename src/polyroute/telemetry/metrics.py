@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -28,6 +29,15 @@ _CACHES = {
 }
 _BREAKER_STATES = ("closed", "rising", "trying", "open")
 _LOG = logging.getLogger(__name__)
+
+
+class Busy(Struct, frozen=True, kw_only=True):
+    """What a deployment is doing; None: its provider tells nothing of its quota."""
+
+    deployment: str
+    in_flight: int
+    requests_left: float | None = None
+    tokens_left: float | None = None
 
 
 def _answerer(receipt: Receipt) -> str:
@@ -60,6 +70,11 @@ class Metrics(Collector):
         self._dropped = Sums("polyroute_telemetry_dropped", "What a collector did not take", ("kind",))
         self._alerts = Sums("polyroute_alerts", "Notices to those who watch", ("condition", "event"))
         self.budgets: Callable[[], Iterable[tuple[str, Decimal]]] = tuple  # what is left of each, by its name
+        self._in_flight = Sums("polyroute_in_flight", "Calls under way", ("deployment",), is_gauge=True)
+        self._quota = Sums(
+            "polyroute_quota_remaining", "Left of a provider's quota, as it says", ("deployment", "kind"), is_gauge=True
+        )
+        self.loads: Callable[[], Iterable[Busy]] = tuple  # of each deployment
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -113,6 +128,13 @@ class Metrics(Collector):
         return (
             self._requests,
             self._attempts,
+        self._in_flight.figures.clear()
+        self._quota.figures.clear()
+        for busy in self.loads():
+            self._in_flight.figures[busy.deployment,] = busy.in_flight
+            for kind, left in (("requests", busy.requests_left), ("tokens", busy.tokens_left)):
+                if left is not None:
+                    self._quota.figures[busy.deployment, kind] = int(left)
             self._fallbacks,
             self._tokens,
             self._cost,
@@ -124,6 +146,8 @@ class Metrics(Collector):
             self._left,
             self._dropped,
             self._alerts,
+            self._in_flight,
+            self._quota,
             self._overhead,
             self._upstream,
             self._first_token,

@@ -38,7 +38,7 @@ def see(receipt: Receipt, now_s: float) -> Seen:
     attempts = receipt.attempts
     if receipt.passed_over is not None:
         primary, _, standing = receipt.passed_over.rpartition(": ")
-        passed_for = "provider_limit" if standing == "resting" else "error"
+        passed_for = "error" if standing == "failing" else "provider_limit"
     else:
         primary, passed_for = receipt.plan[0] if receipt.plan else "", "own_limit"
     return Seen(

@@ -12,6 +12,8 @@ from polyroute.types.response import Units
 Complexity = Literal["simple", "moderate", "complex"]
 RequestClass = Literal["interactive", "batch", "deferred"]
 Precedence = Literal["cost", "quality", "refuse"]
+ChooseBy = Literal["weighted", "least_busy", "latency", "cheapest", "by_class"]  # between a model's deployments
+StickyBy = Literal["session", "user", "prompt_prefix"]
 
 
 class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -20,12 +20,14 @@ from polyroute.ports import Classifier, Provider, Transport
 from polyroute.providers.anthropic import Anthropic
 from polyroute.providers.bedrock import Bedrock, endpoint, region_of
 from polyroute.providers.gemini import Gemini
+from polyroute.providers.http import HttpProvider
 from polyroute.providers.logic import Fetch, LogicProvider, Lookup, Rule, Service
 from polyroute.providers.openai import OpenAI
 from polyroute.providers.replay import Replay
 from polyroute.providers.simulated import Simulated, SimulatedModel
 from polyroute.stages.execution.wording import NO_PROMPT
 from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
+from polyroute.types.quota import Quota
 from polyroute.wiring import dialects
 from polyroute.wiring.routes import LOGIC, logic_model
 
@@ -41,6 +43,7 @@ class Workshop(Struct, frozen=True, kw_only=True):
     folder: Path  # the document's relative paths start here
     transport: Transport
     classifier: Classifier
+    on_quota: Callable[[str, Quota], None] | None = None  # what providers say is left of their quotas, by deployment
 
 
 def build_providers(shop: Workshop) -> dict[str, Provider]:
@@ -64,7 +67,10 @@ def build_providers(shop: Workshop) -> dict[str, Provider]:
 def build_provider(name: str, provider: settings.Provider, shop: Workshop) -> Provider | None:
     """None for a family that `check` refuses wherever a route uses it. Raises ValueError or OSError."""
     build = _BUILDERS.get(provider.dialect)
-    return None if build is None else build(name, provider, shop)
+    built = None if build is None else build(name, provider, shop)
+    if isinstance(built, HttpProvider):
+        built.on_quota = shop.on_quota
+    return built
 
 
 def keyed_providers(document: Document) -> dict[str, str]:

@@ -17,12 +17,13 @@ from polyroute.stages.assembly.savings import dearest
 from polyroute.stages.route import ReviewPolicy, Route, Routes
 from polyroute.stages.selection import strategies
 from polyroute.stages.selection.constraints import Constraints
+from polyroute.stages.selection.choosing import Choosing, Sticky
 from polyroute.stages.validation.gates import Length
 from polyroute.stages.validation.judge import Check
 from polyroute.stages.validation.parsing import Parsers
 from polyroute.telemetry.tiers import TierTarget
 from polyroute.types.cards import Deployment
-from polyroute.types.routing import Thresholds
+from polyroute.types.routing import ChooseBy, StickyBy, Thresholds
 from polyroute.wiring.gates import GateSmith, gate_of_call, helpers_of
 from polyroute.wiring.privacy import boundary_of, rules_of
 from polyroute.wiring.prompts import contract_of, form_of
@@ -94,6 +95,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             deployments=tuple({deployment.id: deployment for deployment in found}.values()),
             checks=checks,
             doubted=frozenset(pool[:-1]) if strategy == "cascade" else None,
+            choosing=self._choosing(pool, None),
             helpers=helpers,
             baseline=dearest(tuple(found), self.today),
             privacy=rules_of(self.document.privacy),
@@ -111,6 +113,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             deployments=deployments,
             baseline=deployments[0],
             privacy=rules_of(self.document.privacy),
+            choosing=self._choosing((name,), None) if len(deployments) > 1 else {},
         )
 
     def _route(self, name: str, route: settings.Route) -> Route:
@@ -136,6 +139,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             constraints=Constraints(
                 latency_budget_ms=route.latency_budget_ms,
                 cost_ceiling_usd=route.cost_ceiling_usd,
+            choosing=self._choosing(wanted, route),
                 quality_floor=route.quality_floor,
                 precedence=route.precedence,
                 request_class=route.class_,
@@ -202,6 +206,18 @@ class RouteBook(Struct, frozen=True, kw_only=True):
     def _levels(self, smith: GateSmith, strategy: settings.Strategy | None) -> dict[str, tuple[Check, ...]]:
         if not isinstance(strategy, settings.Cascade):
             return {}
+    def _choosing(self, models: Iterable[str], route: settings.Route | None) -> dict[str, Choosing]:
+        """Of the models where there is something to choose, or to stick to."""
+        found = {}
+        for name in models:
+            said = self.document.models.get(name)
+            levels = [level for level in (route, said) if isinstance(level, settings.Route | settings.Model)]
+            by: ChooseBy = next((level.choose for level in levels if level.choose is not None), "weighted")
+            sticky = sticky_of(next((level.sticky for level in levels if level.sticky is not None), None))
+            if sticky is not None or (by != "weighted" and len(self.deployments[name]) > 1):
+                found[name] = Choosing(by=by, sticky=sticky)
+        return found
+
         return {model: smith.checks(gates) for name, gates in strategy.gates.items() for model in self._models(name)}
 
     def _helpers(
@@ -230,6 +246,14 @@ class RouteBook(Struct, frozen=True, kw_only=True):
 def tier_targets(document: Document) -> dict[tuple[str, str], TierTarget]:
     """By route and tier."""
     return {
+def sticky_of(written: StickyBy | settings.Sticky | None) -> Sticky | None:
+    if written is None:
+        return None
+    if isinstance(written, str):
+        return Sticky(by=written)
+    return Sticky(by=written.by) if written.ttl is None else Sticky(by=written.by, ttl_s=float(written.ttl))
+
+
         (name, tier): TierTarget(latency_ms=target.latency_ms, usd_per_million=target.usd_per_million)
         for name, route in document.routes.items()
         if isinstance(route.strategy, settings.Complexity)

@@ -18,11 +18,12 @@ from polyroute.ports import Transport
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.applied import own_caps
 from polyroute.state.escalations import Band, Escalations
+from polyroute.state.health.health import Health
 from polyroute.telemetry import semantics
 from polyroute.telemetry.alerts import Alerts, Notice
 from polyroute.telemetry.cascades import CascadeMetrics, warn
 from polyroute.telemetry.log import RequestLog
-from polyroute.telemetry.metrics import Metrics
+from polyroute.telemetry.metrics import Busy, Metrics
 from polyroute.telemetry.notices import Channel
 from polyroute.telemetry.otlp.content import Spoken
 from polyroute.telemetry.otlp.exporter import Collector, Exporter
@@ -228,6 +229,13 @@ async def _end(exporter: Exporter, sender: asyncio.Task[None]) -> None:
     sender.cancel()
     await asyncio.gather(sender, return_exceptions=True)
     await exporter.aclose()
+
+
+def busy(health: Health, now_s: float) -> Iterator[Busy]:
+    """What each deployment that was ever called is doing."""
+    for deployment, load in health.loads.items():
+        requests, tokens = load.remaining(now_s)
+        yield Busy(deployment=deployment, in_flight=load.in_flight, requests_left=requests, tokens_left=tokens)
 
 
 def _utc_now() -> datetime:

@@ -206,7 +206,10 @@ def test_a_tier_that_misses_its_target_is_told() -> None:
     assert list(alerts("tier_missed", routes=("other",)).missed(breach, 0.6, 0.0)) == []
 
 
-@pytest.mark.parametrize(("standing", "cause"), [("failing", "error"), ("resting", "provider_limit")])
+@pytest.mark.parametrize(
+    ("standing", "cause"),
+    [("failing", "error"), ("resting", "provider_limit"), ("short of quota", "provider_limit")],
+)
 def test_a_primary_that_is_passed_over_counts_as_not_having_answered(standing: str, cause: str) -> None:
     over = receipt(PASSED_OVER, passed_over=f"first: {standing}")
     (told,) = after(alerts("fallback_share > 0.4"), *[over] * 10)

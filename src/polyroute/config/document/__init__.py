@@ -28,7 +28,7 @@ from polyroute.config.document.gates import (
     SqlGate,
     WeightedGate,
 )
-from polyroute.config.document.policy import Budget, DataPolicy, Pace, Privacy
+from polyroute.config.document.policy import Budget, DataPolicy, Pace, Privacy, Sticky
 from polyroute.config.document.process import (
     Alert,
     Batch,
@@ -161,6 +161,7 @@ __all__ = [
     "Split",
     "SqlGate",
     "Store",
+    "Sticky",
     "Strategy",
     "Task",
     "Team",

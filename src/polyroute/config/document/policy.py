@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from polyroute.config.document.words import Count, Settings, about
+from polyroute.config.durations import Duration
 from polyroute.types.privacy import PiiAction, PiiKind
+from polyroute.types.routing import StickyBy
 
 
 class Budget(Settings, frozen=True):
@@ -24,6 +26,19 @@ class Pace(Settings, frozen=True):
     per_minute: Annotated[Count | None, about("Requests.")] = None
     tokens_per_minute: Annotated[Count | None, about("Tokens, read and written.")] = None
     parallel: Annotated[Count | None, about("Requests under way at the same time.")] = None
+
+
+class Sticky(Settings, frozen=True):
+    """Requests that belong together go to the same deployment, where a provider's prompt cache knows them."""
+
+    by: Annotated[
+        StickyBy,
+        about(
+            "`session`: `x-polyroute-session`, `metadata.session_id`, `prompt_cache_key` or `user`. `user`: the key's"
+            " user, and the body's. `prompt_prefix`: instructions, tools and the first message."
+        ),
+    ]
+    ttl: Annotated[Duration | None, about("How long after its newest request a place is kept; else 1h.")] = None
 
 
 class DataPolicy(Settings, frozen=True):

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 from msgspec import field
 
-from polyroute.config.document.policy import Budget, DataPolicy, Pace
+from polyroute.config.document.policy import Budget, DataPolicy, Pace, Sticky
 from polyroute.config.document.words import Count, Failure, Family, Millis, Positive, Settings, Share, about
 from polyroute.config.secret import Secret
 from polyroute.types.request import Operation
+from polyroute.types.routing import ChooseBy, StickyBy
 
 
 class Timeouts(Settings, frozen=True):
@@ -115,6 +116,7 @@ class Placement(Settings, frozen=True):
     weight: Annotated[Positive, about("Share of the model's requests, against the other deployments' weights.")] = 1.0
     region: Annotated[str | None, about("Else the provider's.")] = None
     private: Annotated[bool | None, about("Else the provider's.")] = None
+    price: Annotated[Literal["free"] | PerToken | None, about("What it costs here; else the model's.")] = None
     budget: Annotated[Budget, about("The most that may be spent here.")] = Budget()
     limits: Annotated[Pace, about("The most that may be asked here.")] = Pace()
     max_tries: Annotated[Count | None, about("Else the provider's.")] = None
@@ -139,6 +141,14 @@ class Model(Settings, frozen=True):
     """A name that routes use. What is not said here comes from the catalogue."""
 
     deployments: Annotated[tuple[Placement, ...], about("Where it can be called, if at several places.")] = ()
+    choose: Annotated[
+        ChooseBy | None,
+        about(
+            "Which of them goes first: by `weighted` draw, `least_busy`, `latency` (the better of two drawn),"
+            " `cheapest`, or `by_class` (interactive by latency, batch and deferred by cost). Default weighted."
+        ),
+    ] = None
+    sticky: Annotated[StickyBy | Sticky | None, about("Requests that belong together go to the same of them.")] = None
     provider: Annotated[str | None, about("Where it can be called, if at one place.")] = None
     model: Annotated[str | None, about("With `provider`: the provider's own name for the model.")] = None
     region: Annotated[str | None, about("With `provider`: else the provider's.")] = None

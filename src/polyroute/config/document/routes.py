@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from msgspec import field
 
 from polyroute.config.document.gates import Gate
-from polyroute.config.document.policy import DataPolicy, Privacy
+from polyroute.config.document.policy import DataPolicy, Privacy, Sticky
 from polyroute.config.document.strategies import Strategy
 from polyroute.config.document.words import Count, JsonObject, Names, Positive, Settings, Share, about
 from polyroute.config.durations import Duration
 from polyroute.config.secret import Secret
-from polyroute.types.routing import Precedence, RequestClass
+from polyroute.types.routing import ChooseBy, Precedence, RequestClass, StickyBy
 
 
 class Output(Settings, frozen=True):
@@ -113,3 +113,10 @@ class Route(Settings, frozen=True):
     ] = None
     output: Annotated[Output | None, about("The shape every answer is brought into.")] = None
     cache: Annotated[Cache | None, about("Answers kept for later requests.")] = None
+    choose: Annotated[
+        ChooseBy | None, about("Which deployment of a model goes first, in place of the models' own words.")
+    ] = None
+    sticky: Annotated[
+        StickyBy | Sticky | None,
+        about("Requests that belong together go to the same deployment, in place of the models' own words."),
+    ] = None

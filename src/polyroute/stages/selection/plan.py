@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from polyroute.errors import NoCandidate
 from polyroute.ports import Choice
+from polyroute.stages.selection.choosing import Look, rank
 from polyroute.stages.selection.constraints import Constraints, by_latency, by_price
 from polyroute.types.routing import Candidate, Exclusion, Plan, Step
 
@@ -17,12 +18,16 @@ def make_plan(
     candidates: tuple[Candidate, ...],
     constraints: Constraints,
     draw: float,
+    look: Look | None = None,
 ) -> Plan:
-    """Each named model becomes its candidates, weighted by `draw` in [0, 1); unnamed ones are left out."""
+    """Each named model becomes its candidates, ranked by `draw` in [0, 1) and `look`; unnamed ones are left out."""
     ordered: list[Candidate] = []
-    for model in dict.fromkeys((*choice.models, *fallback)):
-        ordered += _spread([c for c in candidates if c.deployment.model == model], draw)
     reason = choice.reason
+    for model in dict.fromkeys((*choice.models, *fallback)):
+        ranked = rank([c for c in candidates if c.deployment.model == model], model, look, draw)
+        if ranked.why is not None and not ordered:
+            reason += f"; {ranked.why}"
+        ordered += ranked.candidates
     if ordered and ordered[0].deployment.model != (chosen := next(iter((*choice.models, *fallback)))):
         reason += f"; {chosen} was left out, so {ordered[0].deployment.model}"
     if constraints.request_class == "interactive":
@@ -50,21 +55,6 @@ def need_steps(plan: Plan, exclusions: tuple[Exclusion, ...]) -> None:
     if not plan.steps:
         reasons = "; ".join(f"{e.deployment}: {e.reason}" for e in exclusions) or "the route names none"
         raise NoCandidate(f"no model can serve this request ({reasons})", exclusions)
-
-
-def _spread(candidates: list[Candidate], draw: float) -> list[Candidate]:
-    """One deployment of a model by weight, the others after it by falling weight."""
-    if len(candidates) < 2:
-        return candidates
-    mark = draw * sum(c.deployment.weight for c in candidates)
-    first = candidates[-1]
-    for candidate in candidates:
-        mark -= candidate.deployment.weight
-        if mark < 0:
-            first = candidate
-            break
-    rest = [c for c in candidates if c is not first]
-    return [first, *sorted(rest, key=lambda c: -c.deployment.weight)]
 
 
 def _within_latency_budget(candidates: Iterable[Candidate], budget_ms: float | None) -> tuple[list[Candidate], str]:

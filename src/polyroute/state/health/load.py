@@ -11,6 +11,7 @@ from polyroute.types.quota import Left, Quota
 
 _MEMORY_S = 30.0  # until a peak counts for a third
 _WITHOUT_RESET_S = 60.0  # quotas are per minute
+_LONGEST_RESET_S = 3600.0  # then it is asked again, whatever it said
 _SHORTEST_MS = 0.001  # 0 is not known
 _UNKNOWN = 1e12  # milliseconds: nobody is sent where the first call is still under way
 
@@ -83,7 +84,7 @@ class Load:
 
 def _left(told: Left, since_s: float, sent: int) -> float | None:
     """Quotas fill up evenly until their reset; where that is not said, or all is back, nothing is known any more."""
-    reset_s = _WITHOUT_RESET_S if told.reset_s is None else told.reset_s
+    reset_s = _WITHOUT_RESET_S if told.reset_s is None else min(told.reset_s, _LONGEST_RESET_S)
     if since_s >= reset_s:
         return None
     refilled = 0.0 if told.limit is None else max(0, told.limit - told.remaining) * since_s / reset_s
