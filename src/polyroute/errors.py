@@ -19,6 +19,7 @@
     │   ├─ ProviderTimeout (connect, first_token, between_tokens, total) · Unreachable
     │   ├─ Overloaded · AuthRejected · Rejected
     │   ├─ ContextTooLong · ContentRefused · MalformedReply · StreamInterrupted
+    ├─ WorkerFailed             a process of the gateway's own did not do its work
     └─ StoreError
 
 An error carries data in fields; its message says what happened, with which value, and what to do about it.
@@ -273,6 +274,10 @@ class MalformedReply(ProviderError):
 
 class StreamInterrupted(ProviderError):
     """The stream stopped without its proper end, or carried an error."""
+
+
+class WorkerFailed(PolyrouteError):
+    """A process of the gateway's own (embeddings, classifiers) ended, or took too long. The next one asked is new."""
 
 
 class StoreError(PolyrouteError):

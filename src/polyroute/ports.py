@@ -293,7 +293,7 @@ class CallModel(Protocol):
 
 
 class Vectors(Struct, frozen=True, kw_only=True):
-    """Texts as vectors of length 1, in their order: rows of little-endian float32. `numpy.frombuffer` reads them as is."""
+    """Texts as vectors of length 1, in their order: rows of little-endian float32, as `numpy.frombuffer` reads them."""
 
     count: int
     dimensions: int
@@ -311,7 +311,7 @@ class Embedder(Protocol):
     def dimensions(self) -> int: ...
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """The same text gives the same vector. Raises WorkerFailed, or ProviderError of one that is asked over a network."""
+        """The same text gives the same vector. Raises WorkerFailed; ProviderError where it is asked over a network."""
 
 
 # ── memory ────────────────────────────────────────────────────────────────────────────────────────────
@@ -445,6 +445,9 @@ class SharedCounters(Protocol):
 
     async def beat(self, tallies: Sequence[str], subjects: Sequence[str]) -> list[int]:
         """Live on; what all have spent and hold in each tally, then what all were admitted of each subject."""
+
+    async def every(self) -> Mapping[str, int]:
+        """What all have spent and hold in every tally that anybody touched; nothing where asking for it is dear."""
 
     async def generation(self) -> tuple[str, int]:
         """Of the store's memory, "" where it is empty; and its clock, in milliseconds."""

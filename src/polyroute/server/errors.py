@@ -43,6 +43,7 @@ TABLE: tuple[tuple[type[errors.PolyrouteError], int, str, str | None], ...] = (
     (errors.GatewayBusy, 503, "overloaded_error", "overloaded"),
     (errors.PlanExhausted, 502, "upstream_error", "all_attempts_failed"),
     (errors.ProviderError, 502, "upstream_error", "attempt_failed"),
+    (errors.WorkerFailed, 503, "server_error", "worker_failed"),
     (errors.StoreError, 503, "store_error", "store_unavailable"),
 )
 _KEPT_STATUSES = range(400, 500)
