@@ -21,6 +21,7 @@ from polyroute.stages.validation.judge import Check, OnReject
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.allowances import Allowances, Budget
 from polyroute.state.health.health import Health
+from polyroute.state.hedges import Hedges
 from polyroute.stores.memory import MemoryLedger
 from polyroute.testing.providers import Outcome, ScriptedProvider, a_deployment
 from polyroute.types.access import Caller
@@ -155,6 +156,7 @@ class Rig:
         self.route = route or a_route(*(deployment(name) for name in script))
         self.provider = ScriptedProvider({f"{name}@provider": told for name, told in script.items()})
         self.clock = Clock()
+        self.hedges = Hedges()
         self.books = CountedBooks()
         self.accounts = Accounts(allowances or Allowances())
         self.latencies = NoLatencies()
@@ -173,6 +175,7 @@ class Rig:
                     sleep=self.clock.sleep,
                     jitter=lambda: 0.0,
                     health=Health(0.0),
+                    hedges=self.hedges,
                 ),
                 accounts=self.accounts,
                 ledger=self.books,

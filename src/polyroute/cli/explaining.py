@@ -81,7 +81,8 @@ def _selection(receipt: Receipt) -> Iterator[str]:
 
 def _execution(receipt: Receipt) -> Iterator[str]:
     for attempt in receipt.attempts:
-        yield f"at {attempt.started_ms:.1f} ms  {attempt.deployment}: {_how(attempt)}"
+        role = "" if attempt.role is None else f" ({attempt.role})"
+        yield f"at {attempt.started_ms:.1f} ms  {attempt.deployment}{role}: {_how(attempt)}"
         if attempt.message:
             yield f"    {attempt.message}"
         if attempt.variant is not None:
@@ -94,6 +95,7 @@ def _how(attempt: Attempt) -> str:
     parts: list[str] = [attempt.status]
     if attempt.error is not None:
         parts.append(attempt.error + (f" {attempt.http_status}" if attempt.http_status else ""))
+    if attempt.remedy is not None:
         parts.append(f"remedy {attempt.remedy}")
     parts.append(f"{attempt.duration_ms:.1f} ms")
     if attempt.first_token_ms is not None:

@@ -53,6 +53,7 @@ class Metrics(Collector):
         model = ("model", "provider")
         self._requests = Sums("polyroute_requests", "Requests by how they ended", (*answerer, "state"))
         self._attempts = Sums("polyroute_attempts", "Calls to deployments", (*model, "status"))
+        self._hedges = Sums("polyroute_hedges", "Second calls beside a late one", ("route", "outcome"))
         self._fallbacks = Sums("polyroute_fallbacks", "Answers not given by the primary", ("route", "reason"))
         self._tokens = Sums("polyroute_tokens", "Tokens by class", (*model, "class"))
         self._cost = Sums("polyroute_cost_usd", "Spent", answerer)
@@ -69,12 +70,12 @@ class Metrics(Collector):
         self._left = Sums("polyroute_budget_remaining_usd", "Left of a budget", ("budget",), is_gauge=True)
         self._dropped = Sums("polyroute_telemetry_dropped", "What a collector did not take", ("kind",))
         self._alerts = Sums("polyroute_alerts", "Notices to those who watch", ("condition", "event"))
-        self.budgets: Callable[[], Iterable[tuple[str, Decimal]]] = tuple  # what is left of each, by its name
         self._in_flight = Sums("polyroute_in_flight", "Calls under way", ("deployment",), is_gauge=True)
         self._quota = Sums(
             "polyroute_quota_remaining", "Left of a provider's quota, as it says", ("deployment", "kind"), is_gauge=True
         )
         self.loads: Callable[[], Iterable[Busy]] = tuple  # of each deployment
+        self.budgets: Callable[[], Iterable[tuple[str, Decimal]]] = tuple  # what is left of each, by its name
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -84,6 +85,8 @@ class Metrics(Collector):
         self._requests.figures[(*answerer, receipt.state)] += 1
         for attempt in receipt.attempts:
             self._attempt(attempt)
+            if attempt.role == "hedge":
+                self._hedges.figures[receipt.route, "won" if attempt.status == "succeeded" else "lost"] += 1
         if receipt.fallback_reason is not None:
             self._fallbacks.figures[receipt.route, receipt.fallback_reason.rpartition(": ")[2]] += 1
         elif receipt.passed_over is not None and not receipt.passed_over.startswith(f"{_answerer(receipt)}: "):
@@ -125,9 +128,6 @@ class Metrics(Collector):
         self._left.figures.clear()
         for budget, left_usd in self.budgets():
             self._left.figures[budget,] = float(left_usd)
-        return (
-            self._requests,
-            self._attempts,
         self._in_flight.figures.clear()
         self._quota.figures.clear()
         for busy in self.loads():
@@ -135,6 +135,10 @@ class Metrics(Collector):
             for kind, left in (("requests", busy.requests_left), ("tokens", busy.tokens_left)):
                 if left is not None:
                     self._quota.figures[busy.deployment, kind] = int(left)
+        return (
+            self._requests,
+            self._attempts,
+            self._hedges,
             self._fallbacks,
             self._tokens,
             self._cost,
@@ -142,12 +146,12 @@ class Metrics(Collector):
             self._refused,
             self._breaches,
             self._breakers,
+            self._in_flight,
+            self._quota,
             self._caches,
             self._left,
             self._dropped,
             self._alerts,
-            self._in_flight,
-            self._quota,
             self._overhead,
             self._upstream,
             self._first_token,

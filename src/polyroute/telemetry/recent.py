@@ -25,7 +25,7 @@ class Seen(Struct, frozen=True):
     route: str
     is_failed: bool
     primary: str | None  # the deployment that should have answered
-    cause: str | None  # why the primary did not: "provider_limit" | "own_limit" | "timeout" | "rejected" | "error"
+    cause: str | None  # why the primary did not: provider_limit, own_limit, timeout, late, rejected, error
     calls: int
     rejected: int
     total_ms: float
@@ -71,6 +71,8 @@ def _why(failed: Attempt) -> str:
         return "rejected"
     if failed.http_status == _LIMITED:
         return "provider_limit"
+    if failed.remedy == "hedge":
+        return "late"
     return "timeout" if failed.error == "ProviderTimeout" else "error"
 
 

@@ -13,6 +13,7 @@ from polyroute.types.trace import Trace
 
 RequestState = Literal["open", "settled", "failed", "cancelled", "recovered"]
 AttemptStatus = Literal["open", "succeeded", "rejected", "failed", "cancelled", "unknown"]
+Role = Literal["hedge", "continuation"]  # beside a late call; from where a stream broke off
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -30,7 +31,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: AttemptStatus
     error: str | None = None  # the error's class name
     message: str | None = None  # scrubbed
-    remedy: str | None = None
+    remedy: str | None = None  # what may help, or what helped: "hedge" where a second call came before it
     http_status: int | None = None
     started_ms: float = 0.0  # after the request's arrival
     first_token_ms: float | None = None  # after the attempt's start
@@ -39,6 +40,7 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_usd: Decimal | None = None  # None: price unknown
     dropped: tuple[str, ...] = ()  # hints this upstream cannot express
     purpose: str | None = None  # the gate that asked for it; None: it was to give the answer
+    role: Role | None = None  # None: it was its turn
     verdicts: tuple[Verdict, ...] = ()
 
 
@@ -153,6 +155,13 @@ class Settlement(Struct, frozen=True, kw_only=True):
     settled_at: datetime
     state: RequestState
     receipt: Receipt
+
+
+class Amended(Struct, frozen=True, kw_only=True):
+    """A settled receipt whose figures came to be known better."""
+
+    before: Receipt
+    after: Receipt
 
 
 class Spent(Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from itertools import chain
 from typing import Literal
 
@@ -16,11 +17,12 @@ from polyroute.ports import Strategy
 from polyroute.stages.assembly.savings import dearest
 from polyroute.stages.route import ReviewPolicy, Route, Routes
 from polyroute.stages.selection import strategies
-from polyroute.stages.selection.constraints import Constraints
 from polyroute.stages.selection.choosing import Choosing, Sticky
+from polyroute.stages.selection.constraints import Constraints
 from polyroute.stages.validation.gates import Length
 from polyroute.stages.validation.judge import Check
 from polyroute.stages.validation.parsing import Parsers
+from polyroute.state.hedges import Hedge
 from polyroute.telemetry.tiers import TierTarget
 from polyroute.types.cards import Deployment
 from polyroute.types.routing import ChooseBy, StickyBy, Thresholds
@@ -93,9 +95,9 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             strategy_name=strategy,
             strategy=build(models=pool),
             deployments=tuple({deployment.id: deployment for deployment in found}.values()),
+            choosing=self._choosing(pool, None),
             checks=checks,
             doubted=frozenset(pool[:-1]) if strategy == "cascade" else None,
-            choosing=self._choosing(pool, None),
             helpers=helpers,
             baseline=dearest(tuple(found), self.today),
             privacy=rules_of(self.document.privacy),
@@ -111,9 +113,9 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             strategy_name="fixed",
             strategy=strategies.Fixed(models=(name,)),
             deployments=deployments,
+            choosing=self._choosing((name,), None) if len(deployments) > 1 else {},
             baseline=deployments[0],
             privacy=rules_of(self.document.privacy),
-            choosing=self._choosing((name,), None) if len(deployments) > 1 else {},
         )
 
     def _route(self, name: str, route: settings.Route) -> Route:
@@ -134,12 +136,13 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             doubted=frozenset(strategy.models[:-1]) if isinstance(strategy, strategies.Cascade) else None,
             helpers=self._helpers(checks, levels, wanted),
             races=isinstance(route.strategy, settings.Cascade) and route.strategy.race,
+            hedge=_hedge(route.hedge),
             commit=route.commit,
             on_review=_review(route),
+            choosing=self._choosing(wanted, route),
             constraints=Constraints(
                 latency_budget_ms=route.latency_budget_ms,
                 cost_ceiling_usd=route.cost_ceiling_usd,
-            choosing=self._choosing(wanted, route),
                 quality_floor=route.quality_floor,
                 precedence=route.precedence,
                 request_class=route.class_,
@@ -203,9 +206,6 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             case other:
                 raise UnknownModel(f"the strategy of route `{name}` is not one of this version: {type(other).__name__}")
 
-    def _levels(self, smith: GateSmith, strategy: settings.Strategy | None) -> dict[str, tuple[Check, ...]]:
-        if not isinstance(strategy, settings.Cascade):
-            return {}
     def _choosing(self, models: Iterable[str], route: settings.Route | None) -> dict[str, Choosing]:
         """Of the models where there is something to choose, or to stick to."""
         found = {}
@@ -218,6 +218,9 @@ class RouteBook(Struct, frozen=True, kw_only=True):
                 found[name] = Choosing(by=by, sticky=sticky)
         return found
 
+    def _levels(self, smith: GateSmith, strategy: settings.Strategy | None) -> dict[str, tuple[Check, ...]]:
+        if not isinstance(strategy, settings.Cascade):
+            return {}
         return {model: smith.checks(gates) for name, gates in strategy.gates.items() for model in self._models(name)}
 
     def _helpers(
@@ -243,9 +246,6 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         return dearest(deployments, self.today)
 
 
-def tier_targets(document: Document) -> dict[tuple[str, str], TierTarget]:
-    """By route and tier."""
-    return {
 def sticky_of(written: StickyBy | settings.Sticky | None) -> Sticky | None:
     if written is None:
         return None
@@ -254,6 +254,9 @@ def sticky_of(written: StickyBy | settings.Sticky | None) -> Sticky | None:
     return Sticky(by=written.by) if written.ttl is None else Sticky(by=written.by, ttl_s=float(written.ttl))
 
 
+def tier_targets(document: Document) -> dict[tuple[str, str], TierTarget]:
+    """By route and tier."""
+    return {
         (name, tier): TierTarget(latency_ms=target.latency_ms, usd_per_million=target.usd_per_million)
         for name, route in document.routes.items()
         if isinstance(route.strategy, settings.Complexity)
@@ -264,6 +267,16 @@ def sticky_of(written: StickyBy | settings.Sticky | None) -> Sticky | None:
         )
         if target is not None
     }
+
+
+def _hedge(written: settings.Hedge | None) -> Hedge | None:
+    if written is None:
+        return None
+    return Hedge(
+        max_share=written.max_share,
+        max_cost_share=Decimal(str(written.max_cost_share)),
+        after_s=None if written.after_ms is None else written.after_ms / 1000,
+    )
 
 
 def _thresholds(strategy: settings.Strategy | None) -> Thresholds:

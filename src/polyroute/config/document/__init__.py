@@ -50,7 +50,7 @@ from polyroute.config.document.providers import (
     Tier,
     Timeouts,
 )
-from polyroute.config.document.routes import GAPS, Cache, Output, Review, Route, SemanticCache, Webhook
+from polyroute.config.document.routes import GAPS, Cache, Hedge, Output, Review, Route, SemanticCache, Webhook
 from polyroute.config.document.strategies import (
     Arm,
     Cascade,
@@ -119,6 +119,7 @@ __all__ = [
     "Fastest",
     "Fixed",
     "Gate",
+    "Hedge",
     "HttpCall",
     "JsonGate",
     "JsonObject",
@@ -160,8 +161,8 @@ __all__ = [
     "Share",
     "Split",
     "SqlGate",
-    "Store",
     "Sticky",
+    "Store",
     "Strategy",
     "Task",
     "Team",

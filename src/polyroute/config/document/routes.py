@@ -3,12 +3,12 @@
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from msgspec import field
+from msgspec import Meta, field
 
 from polyroute.config.document.gates import Gate
 from polyroute.config.document.policy import DataPolicy, Privacy, Sticky
 from polyroute.config.document.strategies import Strategy
-from polyroute.config.document.words import Count, JsonObject, Names, Positive, Settings, Share, about
+from polyroute.config.document.words import Count, JsonObject, Names, NotNegative, Positive, Settings, Share, about
 from polyroute.config.durations import Duration
 from polyroute.config.secret import Secret
 from polyroute.types.routing import ChooseBy, Precedence, RequestClass, StickyBy
@@ -61,6 +61,19 @@ class Review(Settings, frozen=True):
     webhook: Annotated[Webhook | None, about("Told of each held answer and of each decision.")] = None
 
 
+class Hedge(Settings, frozen=True):
+    """A second deployment is asked beside one that is late; the first good answer wins, the other call is cut."""
+
+    after_ms: Annotated[
+        Positive | None, about("How long a call is waited for alone; else the 95th of 100 of its deployment's last.")
+    ] = None
+    max_share: Annotated[float, Meta(gt=0.0, le=0.05), about("The most second calls, of the route's requests.")] = 0.03
+    max_cost_share: Annotated[
+        NotNegative,
+        about("The most the second call may cost, of what is held for the first: dearer ones are not asked."),
+    ] = 1.0
+
+
 class Route(Settings, frozen=True):
     """A name that callers send as `model`: who answers, within which limits, how good it must be.
 
@@ -80,6 +93,7 @@ class Route(Settings, frozen=True):
         Literal["validated", "first_token"],
         about("Streams with gates: held until accepted, or passed on from the first token, and not judged."),
     ] = "validated"
+    hedge: Annotated[Hedge | None, about("A second deployment is asked beside a late one. Off unless given.")] = None
     latency_budget_ms: Annotated[Positive | None, about("Slower models come last.")] = None
     cost_ceiling_usd: Annotated[Decimal | None, about("The most one attempt may cost, held before it is sent.")] = None
     quality_floor: Annotated[Share | None, about("Models known to be worse are left out.")] = None
@@ -104,6 +118,13 @@ class Route(Settings, frozen=True):
     class_: Annotated[RequestClass, about("How urgent: batch and deferred requests go by price.")] = field(
         default="interactive", name="class"
     )
+    choose: Annotated[
+        ChooseBy | None, about("Which deployment of a model goes first, in place of the models' own words.")
+    ] = None
+    sticky: Annotated[
+        StickyBy | Sticky | None,
+        about("Requests that belong together go to the same deployment, in place of the models' own words."),
+    ] = None
     baseline: Annotated[str | None, about("The model that savings are measured against.")] = None
     require_human_review: Annotated[bool, about("Answers are held until a person approves them.")] = False
     review: Annotated[Review | None, about("Of held answers: how long, and who is told.")] = None
@@ -113,10 +134,3 @@ class Route(Settings, frozen=True):
     ] = None
     output: Annotated[Output | None, about("The shape every answer is brought into.")] = None
     cache: Annotated[Cache | None, about("Answers kept for later requests.")] = None
-    choose: Annotated[
-        ChooseBy | None, about("Which deployment of a model goes first, in place of the models' own words.")
-    ] = None
-    sticky: Annotated[
-        StickyBy | Sticky | None,
-        about("Requests that belong together go to the same deployment, in place of the models' own words."),
-    ] = None

@@ -17,7 +17,7 @@ from polyroute.stages.execution.progress import Outcome
 from polyroute.state.health.health import Health
 from polyroute.types.cards import Deployment
 from polyroute.types.money import ZERO_USD
-from polyroute.types.receipt import Attempt, AttemptStatus, milliseconds
+from polyroute.types.receipt import Attempt, AttemptStatus, Role, milliseconds
 from polyroute.types.response import Usage
 from polyroute.types.routing import Candidate, Needs, Verdict
 
@@ -36,6 +36,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     number: int = 0  # of all attempts of the request, in the order they began
     purpose: str | None = None  # the gate that asked for it
     needs: Needs | None = None  # of a call that asks something else than the request does
+    role: Role | None = None
 
     @property
     def deployment(self) -> Deployment:
@@ -141,17 +142,22 @@ class AttemptLog:
         self.refusals.append(Refused(step=step, error=refusal))
         self.outcomes += (Outcome(step=step, remedy=Remedy.SWITCH),)
 
-    def abandoned(self, trial: Trial, cause: BaseException, heard: Heard = NOTHING) -> None:
-        """The caller left, or something broke. The provider may bill what it had read and written until then."""
+    def abandoned(
+        self, trial: Trial, cause: BaseException, heard: Heard = NOTHING, *, remedy: str | None = None
+    ) -> None:
+        """The caller left, something broke, or another answer came first, which `remedy` tells: the provider may bill
+        what it had read and written until then.
+        """
         usage = heard.usage or self._counted(trial, heard)
         if isinstance(cause, asyncio.CancelledError | GeneratorExit):
-            self._note(trial, "cancelled", heard, usage)
+            self._note(trial, "cancelled", heard, usage, remedy=remedy)
         else:
             self._note(trial, "failed", heard, usage, error=cause)
 
-    def outrun(self, trial: Trial, heard: Heard, judgement: Judgement | None) -> None:
+    def outrun(self, trial: Trial, heard: Heard, judgement: Judgement | None, *, remedy: str | None = None) -> None:
         """A whole answer that came after another had been accepted."""
-        self._note(trial, "cancelled", heard, heard.usage or self._counted(trial, heard), judgement=judgement)
+        usage = heard.usage or self._counted(trial, heard)
+        self._note(trial, "cancelled", heard, usage, judgement=judgement, remedy=remedy)
         self._health.succeeded(trial.deployment.id, self._monotonic())
 
     def in_order_of_steps(self) -> None:
@@ -180,12 +186,13 @@ class AttemptLog:
         *,
         error: BaseException | None = None,
         judgement: Judgement | None = None,
+        remedy: str | None = None,
     ) -> None:
         if usage is not None and self._needs.units is not None:
             usage = costs.metered(usage, self._needs, trial.deployment, self._day)
         cost_usd = costs.cost_of(usage, trial.deployment, self._day)
         self._meter.end(trial.ticket, cost_usd, 0 if usage is None else usage.total_tokens)
-        ended = self._attempt(trial, status, heard, usage, cost_usd, error=error, judgement=judgement)
+        ended = self._attempt(trial, status, heard, usage, cost_usd, error=error, judgement=judgement, remedy=remedy)
         self._observe(ended, error)
         # In the order they began, also where several are under way at once.
         insort(self._numbers, trial.number)
@@ -212,6 +219,7 @@ class AttemptLog:
         *,
         error: BaseException | None = None,
         judgement: Judgement | None = None,
+        remedy: str | None = None,
     ) -> Attempt:
         deployment = trial.deployment
         told = error if isinstance(error, ProviderError) else None  # any other error's words are not for callers
@@ -229,7 +237,7 @@ class AttemptLog:
             status=status,
             error=None if error is None else type(error).__name__,
             message=told.message if told else None,
-            remedy=told.remedy.value if told else None,
+            remedy=told.remedy.value if told else remedy,
             http_status=told.http_status if told else None,
             started_ms=milliseconds(trial.started_s - self._arrived_s),
             first_token_ms=None if first_token_s is None else milliseconds(first_token_s - trial.started_s),
@@ -238,6 +246,7 @@ class AttemptLog:
             cost_usd=cost_usd,
             dropped=heard.dropped,
             purpose=trial.purpose,
+            role=trial.role,
             verdicts=judgement.verdicts if judgement else (),
         )
 

@@ -81,6 +81,14 @@ def counted(needs: Needs, candidate: Candidate, max_output_tokens: int | None, s
     )
 
 
+def likely_written(candidate: Candidate, elapsed_s: float) -> int:
+    """Output tokens of a whole answer that was given up after so long; 0 where the model's speed is not known."""
+    speed, first_ms = candidate.deployment.card.tokens_per_s, candidate.latency_ms
+    if speed is None:
+        return 0
+    return min(candidate.output_bound_tokens, int(max(0.0, elapsed_s - (first_ms or 0.0) / 1000) * speed))
+
+
 def is_unbilled(error: ProviderError) -> bool:
     """Whether a call that failed so, before any output came, cost nothing."""
     if isinstance(error, ProviderTimeout):

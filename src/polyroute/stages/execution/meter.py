@@ -59,10 +59,13 @@ class Meter:
         self._turn: Turn | None = None  # come, and not used yet
         self.clamped_to: int | None = None
 
-    async def begin(self, candidate: Candidate, number: int, now_s: float, needs: Needs | None = None) -> Ticket:
+    async def begin(
+        self, candidate: Candidate, number: int, now_s: float, needs: Needs | None = None, *, is_whole: bool = False
+    ) -> Ticket:
         """Durable when it returns. Raises BudgetExceeded, RateLimited, PriceUnknown or StoreError, with nothing held.
 
-        `now_s`: monotonic. `needs`: of a call that asks something else than the request does.
+        `now_s`: monotonic. `needs`: of a call that asks something else than the request does. `is_whole`: there must
+        be money for all that was asked; the answer is not made shorter.
         """
         facts, deployment, now = self._facts, candidate.deployment, self._utc_now()
         asked = tokens_asked(needs or facts.needs)
@@ -70,7 +73,7 @@ class Meter:
         place = await self._accounts.occupy(*where, asked, now_s, self._turn)
         self._turn = None
         try:
-            hold, worst_usd, max_output_tokens = await self._reserve(candidate, needs or facts.needs, now)
+            hold, worst_usd, max_output_tokens = await self._reserve(candidate, needs or facts.needs, now, is_whole)
         except BaseException:
             self._accounts.annul(place)
             raise
@@ -114,13 +117,13 @@ class Meter:
             self._turn = None
 
     async def _reserve(
-        self, candidate: Candidate, needs: Needs, now: datetime
+        self, candidate: Candidate, needs: Needs, now: datetime, is_whole: bool
     ) -> tuple[Hold, Decimal | None, int | None]:
         accounts, caller, model = self._accounts, self._facts.caller, candidate.deployment.model
         at = candidate.deployment.id, candidate.deployment.provider
         left_usd = accounts.remaining_usd(caller, model, now, *at)
         while True:
-            worst_usd, tokens = self._affordable(candidate, needs, left_usd)
+            worst_usd, tokens = self._affordable(candidate, needs, left_usd, is_whole)
             try:
                 return await accounts.reserve(caller, model, worst_usd, now, *at), worst_usd, tokens
             except BudgetExceeded:  # other replicas have spent meanwhile: perhaps a shorter answer fits
@@ -147,7 +150,7 @@ class Meter:
         )
 
     def _affordable(
-        self, candidate: Candidate, needs: Needs, left_usd: Decimal | None
+        self, candidate: Candidate, needs: Needs, left_usd: Decimal | None, is_whole: bool
     ) -> tuple[Decimal | None, int | None]:
         """The worst case to hold, and the output cap that makes it one; no cap where the caller's or card's holds."""
         facts, deployment, worst_usd = self._facts, candidate.deployment, candidate.worst_usd
@@ -159,7 +162,7 @@ class Meter:
         if left_usd is None or worst_usd <= left_usd:
             bound_is_known = needs.output_tokens or deployment.card.max_output_tokens
             return worst_usd, None if bound_is_known else candidate.output_bound_tokens
-        tokens = _tokens_for(left_usd, candidate, needs, price)
+        tokens = 0 if is_whole else _tokens_for(left_usd, candidate, needs, price)
         if tokens < facts.min_output_tokens:
             return worst_usd, None  # the hold refuses it, and names the budget
         self.clamped_to = min(tokens, self.clamped_to or tokens)

@@ -137,3 +137,19 @@ def test_nothing_written_counts_nothing() -> None:
 )
 def test_tokens_of_a_chunk(chunk: Chunk, expected: int) -> None:
     assert costs.tokens_of(chunk) == expected
+
+
+@pytest.mark.parametrize(
+    ("speed", "elapsed_s", "expected"),
+    [
+        pytest.param(None, 9.0, 0, id="of unknown speed"),
+        pytest.param(50.0, 0.1, 0, id="before its first token"),
+        pytest.param(50.0, 2.2, 100, id="two seconds of writing"),
+        pytest.param(50.0, 900.0, 4000, id="never more than was held"),
+    ],
+)
+def test_what_was_probably_written_when_an_answer_was_given_up(
+    speed: float | None, elapsed_s: float, expected: int
+) -> None:
+    late = Candidate(deployment=deployment("m", tokens_per_s=speed), output_bound_tokens=4000, latency_ms=200.0)
+    assert costs.likely_written(late, elapsed_s) == expected
