@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from tests.journeys.rig import Rig, Told, gateway
 from tests.journeys.upstream import Answer, Upstream, chat, failing, upstream
 
@@ -142,3 +143,43 @@ async def test_the_dry_run_says_why(tmp_path: Path) -> None:
         body = {"model": "gpt", "messages": [{"role": "user", "content": "hi"}]}
         told = await pair.rig.post("/v1/route", body)
         assert orjson.loads(told.body)["reason"].endswith("is cheapest")
+
+
+PRICED = """
+server: {{auth: keys}}
+store: {{database: "sqlite:///books.db"}}
+providers:
+  east: {{dialect: openai, base_url: "{east}/v1", max_tries: 1}}
+  west: {{dialect: openai, base_url: "{west}/v1", max_tries: 1}}
+models:
+  gpt:
+    deployments:
+      - {{provider: east, model: gpt-up, price: {{input: 2.00, output: 8.00, cached_input: 0.20}}}}
+      - {{provider: west, model: gpt-up, price: {{input: 1.80, output: 8.00, cached_input: 0.18}}}}
+    choose: cheapest
+    sticky: session
+  of-east: {{provider: east, model: gpt-up, price: {{input: 2.00, output: 8.00, cached_input: 0.20}}}}
+  of-west: {{provider: west, model: gpt-up, price: {{input: 1.80, output: 8.00, cached_input: 0.18}}}}
+routes:
+  thrifty: {{strategy: {{use: cheapest, models: [of-east, of-west]}}, sticky: session}}
+keys: [{{name: ci, key: {{env: CI_KEY}}, team: platform, user: ci}}]
+"""
+
+
+@pytest.mark.parametrize("model", ["gpt", "thrifty"])
+async def test_a_switch_is_priced_by_the_prompt_cache_it_leaves(model: str, tmp_path: Path) -> None:
+    """Between a model's deployments, and between models."""
+    long = "tell me more of this. " * 600
+    async with upstream() as east, upstream() as west:
+        async with gateway(PRICED.format(east=east.url, west=west.url), tmp_path) as rig:
+            pair = Pair(rig, east, west)
+            for provider in (east, west):
+                provider.answers(chat("ok", usage=(3000, 5)))
+            assert await pair.asked(long, session="other", model=model) == "west", "it is cheaper"
+            west.answers(failing(500))
+            assert await pair.asked(long, session="mine", model=model) == "east"
+            west.answers(chat("ok", usage=(3000, 5)))
+            told = await pair.ask(long, session="mine", model=model)
+            assert told.headers["x-polyroute-provider"] == "east", "its prompt is cached there"
+            assert "its prompt cache saves about $" in (await rig.receipt(told)).plan_reason
+            assert await pair.asked(long, session="new", model=model) == "west"
