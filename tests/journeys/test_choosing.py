@@ -170,16 +170,19 @@ keys: [{{name: ci, key: {{env: CI_KEY}}, team: platform, user: ci}}]
 async def test_a_switch_is_priced_by_the_prompt_cache_it_leaves(model: str, tmp_path: Path) -> None:
     """Between a model's deployments, and between models."""
     long = "tell me more of this. " * 600
-    async with upstream() as east, upstream() as west:
-        async with gateway(PRICED.format(east=east.url, west=west.url), tmp_path) as rig:
-            pair = Pair(rig, east, west)
-            for provider in (east, west):
-                provider.answers(chat("ok", usage=(3000, 5)))
-            assert await pair.asked(long, session="other", model=model) == "west", "it is cheaper"
-            west.answers(failing(500))
-            assert await pair.asked(long, session="mine", model=model) == "east"
-            west.answers(chat("ok", usage=(3000, 5)))
-            told = await pair.ask(long, session="mine", model=model)
-            assert told.headers["x-polyroute-provider"] == "east", "its prompt is cached there"
-            assert "its prompt cache saves about $" in (await rig.receipt(told)).plan_reason
-            assert await pair.asked(long, session="new", model=model) == "west"
+    async with (
+        upstream() as east,
+        upstream() as west,
+        gateway(PRICED.format(east=east.url, west=west.url), tmp_path) as rig,
+    ):
+        pair = Pair(rig, east, west)
+        for provider in (east, west):
+            provider.answers(chat("ok", usage=(3000, 5)))
+        assert await pair.asked(long, session="other", model=model) == "west", "it is cheaper"
+        west.answers(failing(500))
+        assert await pair.asked(long, session="mine", model=model) == "east"
+        west.answers(chat("ok", usage=(3000, 5)))
+        told = await pair.ask(long, session="mine", model=model)
+        assert told.headers["x-polyroute-provider"] == "east", "its prompt is cached there"
+        assert "its prompt cache saves about $" in (await rig.receipt(told)).plan_reason
+        assert await pair.asked(long, session="new", model=model) == "west"

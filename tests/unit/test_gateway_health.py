@@ -53,3 +53,35 @@ async def test_who_said_too_many_is_passed_over_until_it_wants_to_be_asked_again
     assert "first@provider is resting" in rig.observed[-1].plan_reason
     rig.clock.now_s += 31
     assert await who_answered(rig, 1) == ["first"]
+
+
+async def test_a_stream_is_under_way_until_its_end_and_its_first_token_is_told_at_once() -> None:
+    rig = Rig({"first": HELLO})
+    live = await rig.stream()
+    load = rig.path.health.loads["first@provider"]
+    assert load.in_flight == 1
+    assert load.latency_ms(rig.clock.now_s) > 0
+    assert [chunk async for chunk in live.chunks()]
+    await live.aclose()
+    assert load.in_flight == 0
+
+
+async def test_who_leaves_a_stream_leaves_nothing_under_way() -> None:
+    rig = Rig({"first": HELLO})
+    live = await rig.stream()
+    await live.aclose()
+    assert rig.path.health.loads["first@provider"].in_flight == 0
+
+
+async def test_where_all_fail_all_are_tried_as_if_they_were_well() -> None:
+    rig = Rig({"first": [*[DOWN] * 12, *[HELLO] * 9], "second": DOWN})
+    with pytest.raises(PlanExhausted):
+        for _ in range(20):
+            await rig.answer()
+    while rig.observed[-1].state == "failed":
+        rig.clock.now_s += 0.5  # too soon for either breaker to let a call through by itself
+        try:
+            await rig.answer()
+        except PlanExhausted:
+            assert rig.observed[-1].attempts, "nobody is refused without an attempt"
+    assert rig.observed[-1].model == "first"

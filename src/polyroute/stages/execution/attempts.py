@@ -115,6 +115,11 @@ class AttemptLog:
         if trial.purpose is None:
             self.outcomes += (Outcome(step=trial.step, accepted=remedy is None, remedy=remedy or Remedy.SWITCH),)
 
+    def begun(self, trial: Trial, first_token_s: float) -> None:
+        """A stream's first content has arrived; it may go on for long."""
+        load = self._health.loads[trial.deployment.id]
+        load.took(milliseconds(first_token_s - trial.started_s), first_token_s)
+
     def failed(self, trial: Trial, error: ProviderError, heard: Heard = NOTHING) -> None:
         if self._hide is not None:
             error.message = self._hide(error.message)
@@ -202,8 +207,8 @@ class AttemptLog:
         """For whoever chooses between deployments; a whole answer's time is brought back to its first token's."""
         load, now = self._health.ended(ended.deployment), self._monotonic()
         if ended.first_token_ms is not None:
-            load.took(ended.first_token_ms, now)
-        elif ended.status in ("succeeded", "rejected"):
+            return  # `begun` has told it
+        if ended.status in ("succeeded", "rejected"):
             tokens = 0 if ended.usage is None else ended.usage.total_output_tokens
             load.took(ended.duration_ms / (1 + tokens / _AS_LONG_AGAIN), now)
         elif ended.status == "cancelled" or isinstance(error, ProviderTimeout):

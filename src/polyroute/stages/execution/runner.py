@@ -479,6 +479,7 @@ class Flow:
         self._opening = opening
         self._rest = rest
         self._first_token_s = monotonic()
+        log.begun(trial, self._first_token_s)
         self._started = next((chunk for chunk in opening if isinstance(chunk, Started)), None)
         self._seen_tokens = at_least
         self._is_noted = False
