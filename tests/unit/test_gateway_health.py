@@ -76,10 +76,9 @@ async def test_who_leaves_a_stream_leaves_nothing_under_way() -> None:
 async def test_where_all_fail_all_are_tried_as_if_they_were_well() -> None:
     rig = Rig({"first": [*[DOWN] * 12, *[HELLO] * 9], "second": DOWN})
     with pytest.raises(PlanExhausted):
-        for _ in range(20):
-            await rig.answer()
+        await rig.answer()
     while rig.observed[-1].state == "failed":
-        rig.clock.now_s += 0.5  # too soon for either breaker to let a call through by itself
+        rig.clock.now_s += 0.1  # too soon for either breaker to let a call through by itself
         try:
             await rig.answer()
         except PlanExhausted:
