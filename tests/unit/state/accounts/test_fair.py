@@ -88,3 +88,51 @@ def test_who_was_called_in_vain_stays_the_first() -> None:
     queue.put_back(item, team)
     assert queue.pop() == (item, team)
     assert len(queue) == 1
+
+
+@given(st.data())
+def test_whatever_comes_and_goes_the_one_that_had_least_is_next(data: st.DataObject) -> None:
+    teams = [("t", name) for name in "abc"]
+    queue: FairQueue[int] = FairQueue()
+    waiting: dict[Team, list[int]] = {team: [] for team in teams}
+    had = dict.fromkeys(teams, 0.0)
+    weights = dict.fromkeys(teams, 1)
+    now = 0.0
+    for number in range(data.draw(st.integers(1, 60))):
+        team = data.draw(st.sampled_from(teams))
+        match data.draw(st.sampled_from(["push", "push", "pop", "back", "drop"])):
+            case "push":
+                if not waiting[team]:
+                    had[team] = max(had[team], now)
+                weights[team] = data.draw(st.integers(1, 5))
+                queue.push(number, team, weights[team])
+                waiting[team].append(number)
+            case "drop" if waiting[team] and sum(map(len, waiting.values())) > 1:  # an empty queue forgets
+                queue.drop(waiting[team].pop(), team)
+            case "pop" | "back" as move if any(waiting.values()):
+                item, served = queue.pop()
+                assert item == waiting[served][0]
+                assert had[served] == min(had[name] for name in teams if waiting[name])
+                now = had[served]
+                if move == "pop":
+                    had[served] += 1 / weights[served]
+                    waiting[served].pop(0)
+                else:
+                    had[served] = had[served] + 1 / weights[served] - 1 / weights[served]
+                    queue.put_back(item, served)
+            case _:
+                continue
+        assert len(queue) == sum(map(len, waiting.values()))
+        assert queue.weight_waiting() == sum(weights[name] for name in teams if waiting[name])
+        assert {name: queue.of(name) for name in teams} == {name: len(items) for name, items in waiting.items()}
+
+
+def test_it_is_known_whether_somebody_gets_all_that_is_asked_for() -> None:
+    queue: FairQueue[int] = FairQueue()
+    queue.push(1, BLUE, 1)
+    assert not queue.serves_some()
+    queue.push(2, RED, 1)
+    queue.push(3, BLUE, 1)
+    assert not queue.serves_some()
+    assert [queue.pop()[1], queue.pop()[1]] == [BLUE, RED]
+    assert queue.serves_some()
