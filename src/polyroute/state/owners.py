@@ -7,8 +7,10 @@ A process that is killed in between loses the last moments' notes: their ids are
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from msgspec import MsgspecError, Struct, json
 from msgspec.structs import replace
@@ -17,7 +19,8 @@ from polyroute.errors import StoreError
 from polyroute.ports import Notes
 
 KEPT_FOR = timedelta(days=30)  # as OpenAI keeps responses: "Your data", application state
-_GRACE_S = 0.05  # for another process's note on its way into the store
+_GATHER_S = 0.1  # notes of this long are one write: a commit costs as much as a hundred notes
+_GRACE_S = 0.25  # for another process's note on its way into the store
 _PAUSE_S = 1.0  # between tries, where the store is away
 _MOST_KNOWN = 20_000
 _MOST_WAITING = 100_000
@@ -50,7 +53,7 @@ class Owners:
     def __init__(self, notes: Notes, utc_now: Callable[[], datetime]) -> None:
         self._notes = notes
         self._utc_now = utc_now
-        self._known: dict[tuple[str, str], Owner] = {}
+        self._known: OrderedDict[tuple[str, str], Owner] = OrderedDict()  # a plain one is slow to lose its first
         self._waiting: dict[tuple[str, str], bytes] = {}  # for the store
         self._writing: asyncio.Task[None] | None = None
 
@@ -59,11 +62,11 @@ class Owners:
         alias = _ALIAS + owner.answer_id.encode()
         for name in ids:
             place = (owner.tenant, name)
-            self._known.pop(place, None)  # the latest come last
             self._known[place] = owner
+            self._known.move_to_end(place)
             self._waiting[place] = _encode(owner) if name == owner.answer_id else alias
         while len(self._known) > _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+            self._known.popitem(last=False)
         while len(self._waiting) > _MOST_WAITING:
             del self._waiting[next(iter(self._waiting))]
         if self._writing is None or self._writing.done():
@@ -109,7 +112,8 @@ class Owners:
         """Its provider keeps it no longer."""
         place = (owner.tenant, owner.answer_id)
         await self.until_written(_PAUSE_S)
-        self._known = {known: one for known, one in self._known.items() if one.answer_id != owner.answer_id}
+        for known in [known for known, one in self._known.items() if one.answer_id == owner.answer_id]:
+            del self._known[known]
         self._waiting.pop(place, None)
         await asyncio.to_thread(self._notes.drop, _space(owner.tenant), owner.answer_id)
 
@@ -121,14 +125,15 @@ class Owners:
             rows |= await asyncio.to_thread(lambda: self._notes.look(space, further, now=now))
         owners = {name: owner for name, body in rows.items() if (owner := _read(body)) is not None}
         found = {name: owner for name in ids if (owner := owners.get(answers.get(name, name))) is not None}
-        self._known |= {(tenant, name): owner for name, owner in found.items()}
+        self._known.update({(tenant, name): owner for name, owner in found.items()})
         return found
 
     async def _write(self) -> None:
         """Until nothing waits."""
         is_told = False
+        await asyncio.sleep(_GATHER_S)
         while self._waiting:
-            batch = dict(list(self._waiting.items())[:_BATCH])
+            batch = dict(islice(self._waiting.items(), _BATCH))
             spaces: dict[str, dict[str, bytes]] = {}
             for (tenant, name), body in batch.items():
                 spaces.setdefault(_space(tenant), {})[name] = body
