@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import MsgspecError
 
 from polyroute.errors import StoreError
-from polyroute.stores.journal.lines import decode_receipt
+from polyroute.stores.journal.lines import Settled, decode_receipt
 from polyroute.types.receipt import Receipt
 
 _PLAIN = ord("{")
@@ -32,6 +32,11 @@ _EMPTY = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zlib.Z_DEFAUL
 def pack(body: bytes) -> bytes:
     packer = _EMPTY.copy()
     return b"%c%b%b" % (_NEWEST, packer.compress(body), packer.flush())
+
+
+def kept_body(entry: Settled) -> bytes:
+    """What a crash left open says little, and whoever waits for a gateway to come back waits for all of it."""
+    return entry.body if entry.settlement.state == "recovered" else pack(entry.body)
 
 
 def unpack(kept: bytes) -> bytes:

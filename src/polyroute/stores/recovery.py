@@ -8,8 +8,6 @@ attempt whose price was unknown has no cost, and the request's cost is then mark
 from collections.abc import Iterable
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from polyroute.types.money import ZERO_USD, round_usd_up
 from polyroute.types.receipt import Attempt, AttemptOpening, AttemptStatus, Opening, Receipt, Settlement
 
@@ -33,11 +31,12 @@ def _attempt(opening: AttemptOpening, opened_at: datetime, status: AttemptStatus
 
 def _opened(opening: Opening, later: Iterable[AttemptOpening], status: AttemptStatus) -> tuple[Attempt, ...]:
     openings = [opening.attempt, *later] if opening.attempt else list(later)
-    openings.sort(key=lambda attempt: attempt.number)
+    if len(openings) > 1:
+        openings.sort(key=lambda attempt: attempt.number)
     return tuple(_attempt(attempt, opening.opened_at, status) for attempt in openings)
 
 
-def in_flight(opening: Opening, later: Iterable[AttemptOpening] = (), status: AttemptStatus = "open") -> Receipt:
+def in_flight(opening: Opening, later: Iterable[AttemptOpening] = ()) -> Receipt:
     """What can be said of a request that is still open: nothing is spent until it is settled."""
     return Receipt(
         request_id=opening.request_id,
@@ -49,17 +48,25 @@ def in_flight(opening: Opening, later: Iterable[AttemptOpening] = (), status: At
         requested_model="",
         policy=opening.policy,
         state="open",
-        attempts=_opened(opening, later, status),
+        attempts=_opened(opening, later, "open"),
     )
 
 
 def recover(opening: Opening, later: Iterable[AttemptOpening], at: datetime) -> Settlement:
     """The settlement of a request that nobody else will settle; `later` are its attempts after the first."""
-    receipt = in_flight(opening, later, "unknown")
-    costs = [attempt.cost_usd for attempt in receipt.attempts]
-    receipt = replace(
-        receipt,
+    attempts = _opened(opening, later, "unknown")
+    costs = [attempt.cost_usd for attempt in attempts]
+    receipt = Receipt(
+        request_id=opening.request_id,
+        client_request_id=opening.client_request_id,
+        time=opening.opened_at,
+        caller=opening.caller,
+        door="",
+        route=opening.route,
+        requested_model="",
+        policy=opening.policy,
         state="recovered",
+        attempts=attempts,
         cost_usd=sum((cost for cost in costs if cost is not None), ZERO_USD),
         cost_complete=None not in costs,
         error="Interrupted",

@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from polyroute.errors import StoreError
 
-
 PACKED = 5  # from this version on receipts may be packed
 
 

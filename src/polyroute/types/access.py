@@ -7,7 +7,7 @@ from msgspec import Struct
 Role = Literal["member", "team_admin", "viewer", "admin"]  # viewer: an administrator who only reads
 
 
-class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Caller(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The holder of a key, as authentication found it. Nothing here comes from a request's body."""
 
     user: str = "anonymous"

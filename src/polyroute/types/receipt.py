@@ -1,4 +1,7 @@
-"""What was decided, tried, spent and why: one `Receipt` per request, and the ledger's entries behind it."""
+"""What was decided, tried, spent and why: one `Receipt` per request, and the ledger's entries behind it.
+
+There are many of these, and never a cycle among them: the garbage collector has nothing to look for (`gc=False`).
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +19,7 @@ AttemptStatus = Literal["open", "succeeded", "rejected", "failed", "cancelled", 
 Role = Literal["hedge", "continuation"]  # beside a late call; from where a stream broke off
 
 
-class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One call to one deployment, however it ended."""
 
     id: str
@@ -71,7 +74,7 @@ class StageTimes(Struct, frozen=True, kw_only=True, omit_defaults=True):
     assembly_ms: float = 0.0
 
 
-class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     request_id: str
     client_request_id: str | None = None
     time: datetime  # arrival, aware UTC
@@ -122,7 +125,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     error_message: str | None = None
 
 
-class AttemptOpening(Struct, frozen=True, kw_only=True):
+class AttemptOpening(Struct, frozen=True, kw_only=True, gc=False):
     """Written, durable, before an upstream is called."""
 
     id: str
@@ -135,7 +138,7 @@ class AttemptOpening(Struct, frozen=True, kw_only=True):
     opened_at: datetime
 
 
-class Opening(Struct, frozen=True, kw_only=True):
+class Opening(Struct, frozen=True, kw_only=True, gc=False):
     """A request's reservation with its first attempt, one durable write."""
 
     request_id: str
@@ -148,7 +151,7 @@ class Opening(Struct, frozen=True, kw_only=True):
     attempt: AttemptOpening | None  # None: answered without a model
 
 
-class Settlement(Struct, frozen=True, kw_only=True):
+class Settlement(Struct, frozen=True, kw_only=True, gc=False):
     """The true cost after the calls, durable before the answer's last byte leaves."""
 
     request_id: str

@@ -81,7 +81,7 @@ class Journal:
         if opening.request_id in self._open or opening.request_id in self._settled:
             raise StoreError(f"request {opening.request_id} was opened before; it cannot be opened again")
         self._append(opening_line(opening))
-        self._open[opening.request_id] = OpenRequest(opening, [])
+        self._open[opening.request_id] = OpenRequest(opening)
         if self._syncer is not None:
             await self.until_synced()
 
@@ -92,7 +92,7 @@ class Journal:
         if any(opening.id == attempt.id for attempt in (request.opening.attempt, *request.later) if attempt):
             raise StoreError(f"attempt {opening.id} was opened before")
         self._append(attempt_line(opening))
-        request.later.append(opening)
+        request.later += (opening,)
         if self._syncer is not None:
             await self.until_synced()
 

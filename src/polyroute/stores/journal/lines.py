@@ -24,14 +24,14 @@ encode_receipt = json.Encoder().encode
 decode_receipt = json.Decoder(Receipt).decode
 
 
-class OpenRequest(Struct):
-    """A request in flight."""
+class OpenRequest(Struct, gc=False):
+    """A request in flight. A dead process may have left very many, and there is no cycle for the collector to find."""
 
     opening: Opening
-    later: list[AttemptOpening]  # attempts after the first
+    later: tuple[AttemptOpening, ...] = ()  # attempts after the first
 
 
-class Settled(Struct):
+class Settled(Struct, gc=False):
     """A settlement that may not be in the books yet."""
 
     settlement: Settlement
@@ -111,11 +111,12 @@ def read_lines(content: bytes) -> Contents:
         try:
             if kind == _REQUEST:
                 opening = _decode_opening(line[1:])
-                requests[opening.request_id] = OpenRequest(opening, [])
+                requests[opening.request_id] = OpenRequest(opening)
             elif kind == _ATTEMPT:
                 attempt = _decode_attempt(line[1:])
-                if attempt.request_id in requests:
-                    requests[attempt.request_id].later.append(attempt)
+                request = requests.get(attempt.request_id)
+                if request is not None:
+                    request.later += (attempt,)
             elif kind == _SETTLED:
                 found = _decode_settled(line[1:])
                 requests.pop(found.request_id, None)

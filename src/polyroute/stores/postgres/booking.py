@@ -12,7 +12,7 @@ import psycopg
 from polyroute.stores.amending import Change, amended_by
 from polyroute.stores.contradictions import note_contradiction
 from polyroute.stores.journal.lines import Settled, encode_receipt
-from polyroute.stores.packing import pack
+from polyroute.stores.packing import kept_body, pack
 from polyroute.stores.postgres.connection import Address, Patient, store_error, told
 from polyroute.stores.queries import Queries
 from polyroute.stores.rows import amended_attempts, amended_request, attempt_values, request_values
@@ -75,7 +75,7 @@ def _insert(connection: Patient, queries: Queries, by_id: dict[str, Settled]) ->
     if attempts:
         connection.execute(queries.settle_attempt.encode(), _columns(attempts))
     if fresh:
-        receipts = ([entry.settlement.request_id for entry in fresh], [pack(entry.body) for entry in fresh])
+        receipts = ([entry.settlement.request_id for entry in fresh], [kept_body(entry) for entry in fresh])
         connection.execute(queries.keep_receipt.encode(), receipts)
     return fresh
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from polyroute.stores.amending import Change, amended_by
 from polyroute.stores.contradictions import note_contradiction
 from polyroute.stores.journal.lines import Settled, encode_receipt
-from polyroute.stores.packing import pack
+from polyroute.stores.packing import kept_body, pack
 from polyroute.stores.queries import Queries
 from polyroute.stores.rows import amended_attempts, amended_request, attempt_values, request_values
 from polyroute.stores.sqlite.files import roll_back, store_error
@@ -76,7 +76,7 @@ def _book_all(connection: sqlite3.Connection, queries: Queries, entries: Sequenc
         return None
     _insert(connection, queries.settle_attempt, list(_attempts(entries)))
     # As a bytearray: the module would look for an adapter of `bytes` each time, and take as long as the insert does.
-    receipts = [(entry.settlement.request_id, bytearray(pack(entry.body))) for entry in entries]
+    receipts = [(entry.settlement.request_id, bytearray(kept_body(entry))) for entry in entries]
     _insert(connection, queries.keep_receipt, receipts)
     return list(entries)
 

@@ -30,8 +30,8 @@ async def test_what_was_opened_is_read_back(tmp_path: Path) -> None:
     await journal.open(an_opening("r2"))
     await journal.open_attempt(an_attempt_opening("r1", 1))
     first, second = read_journal(file_in(tmp_path)).requests
-    assert (first.opening, first.later) == (an_opening("r1"), [an_attempt_opening("r1", 1)])
-    assert (second.opening, second.later) == (an_opening("r2"), [])
+    assert (first.opening, first.later) == (an_opening("r1"), (an_attempt_opening("r1", 1),))
+    assert (second.opening, second.later) == (an_opening("r2"), ())
     journal.close()
 
 
@@ -70,7 +70,7 @@ async def test_a_long_journal_is_shortened_to_what_is_open_and_stays_its_owners(
     path = file_in(tmp_path)
     assert path.stat().st_size < 25_000
     assert open_ids(tmp_path)[0] == "old"
-    assert read_journal(path).requests[0].later == [an_attempt_opening("old", 1)]
+    assert read_journal(path).requests[0].later == (an_attempt_opening("old", 1),)
     assert is_live(path)
     assert claim(path) is None
     journal.close()

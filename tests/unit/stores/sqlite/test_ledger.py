@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
@@ -11,6 +13,7 @@ import pytest
 from polyroute.errors import StoreError
 from polyroute.stores import ledger as ledger_module
 from polyroute.stores.journal.files import journal_paths, read_journal
+from polyroute.stores.journal.lines import opening_line
 from polyroute.stores.ledger import Durability
 from polyroute.stores.sqlite.books import Books, journals_folder
 from polyroute.stores.sqlite.ledger import Recovery, SqliteLedger, open_ledger
@@ -355,3 +358,20 @@ def test_books_of_a_newer_version_are_left_alone(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="newer Polyroute"):
         open_ledger(path)
+
+
+async def test_recovery_costs_few_commits_and_nothing_for_the_garbage_collector(path: Path) -> None:
+    """What 100,000 open requests take is a figure (docs/reference/reliability.md); what it is made of is the law."""
+    async with ledger_at(path):
+        journals = journals_folder(path)
+    (journals / "dead.jsonl").write_bytes(b"".join(opening_line(an_opening(f"r{n}")) for n in range(5000)))
+    read = read_journal(journals / "dead.jsonl")
+    assert not any(gc.is_tracked(value) for request in read.requests for value in (request, request.opening))
+    async with ledger_at(path) as ledger:
+        statements: list[str] = []
+        ledger._connection.set_trace_callback(statements.append)
+        assert (await ledger.recover(AT)).requests == 5000
+        ledger._connection.set_trace_callback(None)
+    kinds = Counter(statement.split(maxsplit=1)[0] for statement in statements)
+    assert kinds["COMMIT"] == 3, "2,000 requests each"
+    assert kinds["INSERT"] < 3 * 5000 / 20, "some twenty rows in each"
