@@ -12,12 +12,12 @@ from msgspec import Struct
 
 from polyroute.errors import ProviderError, Remedy
 from polyroute.types.cards import Deadlines, Deployment
-from polyroute.types.counters import Booked, BudgetAsk, BudgetLeave, Counted, RateAsk, RateLeave, Standing
+from polyroute.types.counters import Booked, BudgetAsk, BudgetLeave, Counted, Heard, RateAsk, RateLeave, Standing, Sum
 from polyroute.types.receipt import Amended, AttemptOpening, Opening, Receipt, Settlement
 from polyroute.types.records import Act, AuditEntry, Change, Kind, Record
 from polyroute.types.request import Operation, OutputFormat, Request, Wire
 from polyroute.types.response import Chunk, Ended, Reply, Response, Usage
-from polyroute.types.routing import DEFAULT_THRESHOLDS, Candidate, Classification, Thresholds, Verdict
+from polyroute.types.routing import DEFAULT_THRESHOLDS, Candidate, Classed, Classification, Thresholds, Verdict
 
 Monotonic = Callable[[], float]  # seconds; compared, never stored
 
@@ -102,6 +102,7 @@ class Recall(Struct, frozen=True, kw_only=True):
     method: Literal["GET", "POST", "DELETE"]
     path: str  # below the provider's base address
     query: str = ""  # of checked names and escaped values
+    streams: bool = False  # events are asked for
 
 
 @runtime_checkable
@@ -173,8 +174,11 @@ class CountsTokens(Protocol):
 class KeepsAnswers(Protocol):
     """A provider that keeps its answers, to be asked for by their ids."""
 
-    async def recall(self, act: Recall, deadlines: Deadlines) -> bytes:
-        """What it says, untouched. Raises ProviderError."""
+    async def recall(self, act: Recall, door: str, deadlines: Deadlines) -> bytes:
+        """What it says to callers of the dialect `door`, untouched. Raises ProviderError."""
+
+    def follow(self, act: Recall, door: str, deadlines: Deadlines) -> AsyncGenerator[Chunk, None]:
+        """The answer's stream from where it is asked for, up to `Ended`. Raises ProviderError."""
 
 
 class UpstreamReply(Protocol):
@@ -229,6 +233,18 @@ class Classifier(Protocol):
         thresholds: Thresholds = DEFAULT_THRESHOLDS,
     ) -> Classification:
         """`task` is what the caller declared; without it one is detected where the route `wants_task`."""
+
+
+class ClassesTexts(Protocol):
+    """A classifier of the document that works on this machine."""
+
+    async def classed(self, text: str) -> Classed:
+        """Within its time; a fault is told in the value, never raised."""
+
+    async def classed_all(
+        self, texts: Sequence[str], on_done: Callable[[int], None] = lambda count: None
+    ) -> list[Classed]:
+        """However long it takes; `on_done` is told how many are done since. Raises WorkerFailed."""
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -443,11 +459,11 @@ class SharedCounters(Protocol):
     def settle(self, tallies: Sequence[str], held: int, cost: int) -> Sent:
         """What was held is spent, or free. A reply of -1, or none, wants a `join`."""
 
-    async def beat(self, tallies: Sequence[str], subjects: Sequence[str]) -> list[int]:
-        """Live on; what all have spent and hold in each tally, then what all were admitted of each subject."""
+    async def beat(self, tallies: Sequence[str], subjects: Sequence[str]) -> Heard:
+        """Live on, and hear how these stand."""
 
-    async def every(self) -> Mapping[str, int]:
-        """What all have spent and hold in every tally that anybody touched; nothing where asking for it is dear."""
+    async def every(self) -> Mapping[str, Sum]:
+        """Every tally that anybody touched; none where asking for it is dear."""
 
     async def generation(self) -> tuple[str, int]:
         """Of the store's memory, "" where it is empty; and its clock, in milliseconds."""

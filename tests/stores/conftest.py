@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 from tests.rig.servers import Postgres, Valkey, postgres, valkey
+from tests.stores.counting import Counting, InFile, InValkey
 
 _NUMBERS = count()
 
@@ -21,6 +23,14 @@ def database(postgres_server: Postgres) -> str:
     name = f"books{next(_NUMBERS)}"
     postgres_server.run(f"CREATE DATABASE {name}")
     return postgres_server.url(name)
+
+
+@pytest.fixture(params=["valkey", "file"])
+def counting(request: pytest.FixtureRequest, tmp_path: Path) -> Counting:
+    if request.param == "file":
+        return InFile(tmp_path / "counters")
+    server: Valkey = request.getfixturevalue("valkey_server")
+    return InValkey(server)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Counters shared by replicas through a real Valkey: exact across them, after flushes, losses and deaths."""
+"""Counters shared by replicas, through a real Valkey or a file: exact across them, after flushes, losses and deaths."""
 
 import asyncio
 import random
@@ -12,19 +12,16 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.rig.servers import Valkey
+from tests.stores.counting import GRACE_S, Counting
 
 from polyroute.errors import BudgetExceeded, RateLimited, StoreError
 from polyroute.state.accounts.allowances import Allowances, Budget, Rates
 from polyroute.state.accounts.budgets import Period
 from polyroute.state.accounts.shared import SharedAccounts, Spending, WhenAway
-from polyroute.stores.shared.counters import RedisCounters
-from polyroute.stores.shared.resp import connect, encode, parse_place
 from polyroute.types.access import Caller
 from polyroute.types.receipt import Spent
 
 ANN = Caller(user="ann", team="blue", key_id="ci")
-GRACE_S = 0.6
 WORST = Decimal("0.01")
 
 
@@ -53,20 +50,19 @@ class SharedBooks:
 
 
 class Fleet:
-    """Replicas on one server."""
+    """Replicas that count in one place."""
 
-    def __init__(self, server: Valkey, stack: AsyncExitStack, books: SharedBooks) -> None:
-        self.server, self.books = server, books
+    def __init__(self, place: Counting, stack: AsyncExitStack, books: SharedBooks) -> None:
+        self.place, self.books = place, books
         self._stack = stack
         self.now = datetime.now(UTC)
 
     async def replica(
         self, name: str, allowances: Allowances, *, window_s: float = 60.0, **options: Any
     ) -> SharedAccounts:
-        counters = RedisCounters(parse_place(self.server.url), name, window_s=window_s, grace_s=GRACE_S)
         accounts = SharedAccounts(
             allowances,
-            counters,
+            self.place.counters(name, window_s),
             read_spending=self.books.read,
             when_away=options.pop("when_away", "share"),
             replicas=options.pop("replicas", 1),
@@ -79,9 +75,7 @@ class Fleet:
         return accounts
 
     async def flush(self) -> None:
-        connection = await connect(parse_place(self.server.url), answer_s=5)
-        await connection.call(encode("FLUSHALL"))
-        connection.close()
+        await self.place.flush()
 
     async def spend(self, accounts: SharedAccounts, worst: Decimal = WORST, cost: Decimal | None = None) -> None:
         hold = await accounts.reserve(ANN, "m", worst, self.now)
@@ -90,9 +84,9 @@ class Fleet:
 
 
 @pytest.fixture
-async def fleet(valkey_server: Valkey) -> AsyncIterator[Fleet]:
+async def fleet(counting: Counting) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
-        yield Fleet(valkey_server, stack, SharedBooks())
+        yield Fleet(counting, stack, SharedBooks())
 
 
 def daily(usd: str) -> Allowances:
@@ -246,7 +240,7 @@ async def test_while_the_store_is_away(when_away: WhenAway, fleet: Fleet) -> Non
         for _ in range(2):
             await replica.enter(ANN, 1, time.monotonic())
     await asyncio.sleep(0.3)  # a beat
-    fleet.server.server.kill()
+    fleet.place.leave()
     if when_away == "refuse":
         for replica in replicas:
             with pytest.raises(StoreError, match="when_away"):
@@ -260,7 +254,7 @@ async def test_while_the_store_is_away(when_away: WhenAway, fleet: Fleet) -> Non
             await until_refused(partial(fleet.spend, replica))
         assert 4 + admitted <= 10
         assert Decimal("0.08") <= fleet.books.total_usd <= Decimal("0.10")
-    fleet.server.restart()
+    fleet.place.come_back()
     async with asyncio.timeout(5):
         while any(replica._link.is_away for replica in replicas):
             await asyncio.sleep(0.01)
@@ -271,7 +265,7 @@ async def test_while_the_store_is_away(when_away: WhenAway, fleet: Fleet) -> Non
 async def test_a_dead_replica_s_holds_come_back_when_its_lease_ends(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("polyroute.stores.shared.counters.LEASE_S", 0.7)
+    fleet.place.shorten_leases(monkeypatch, 0.7)
     one, other = [await fleet.replica(name, daily("0.10")) for name in "ab"]
     await one.reserve(ANN, "m", Decimal("0.09"), fleet.now)
     await one.aclose()  # beats no more

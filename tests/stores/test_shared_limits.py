@@ -1,4 +1,4 @@
-"""Requests under way, and limits of providers, counted by replicas together through a real Valkey."""
+"""Requests under way, and limits of providers, counted by replicas together, through a real Valkey or a file."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from tests.rig.servers import Valkey
-from tests.stores.test_shared import ANN, GRACE_S, Fleet, SharedBooks
+from tests.stores.counting import GRACE_S, Counting
+from tests.stores.test_shared import ANN, Fleet, SharedBooks
 
 from polyroute.errors import BudgetExceeded, RateLimited
 from polyroute.state.accounts.accounts import Admission
@@ -18,9 +18,9 @@ PLACE = ("m", "m@p", "p")
 
 
 @pytest.fixture
-async def fleet(valkey_server: Valkey) -> AsyncIterator[Fleet]:
+async def fleet(counting: Counting) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
-        yield Fleet(valkey_server, stack, SharedBooks())
+        yield Fleet(counting, stack, SharedBooks())
 
 
 async def soon(ask: Callable[[], Awaitable[object]]) -> None:
@@ -69,7 +69,7 @@ async def test_places_survive_a_server_that_forgets_everything(fleet: Fleet) -> 
 
 
 async def test_a_dead_replica_s_places_are_free_with_its_lease(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polyroute.stores.shared.counters.LEASE_S", GRACE_S)
+    fleet.place.shorten_leases(monkeypatch, GRACE_S)
     dead, living = await fleet.replica("a", parallel(2)), await fleet.replica("b", parallel(2))
     await dead.occupy(*PLACE, 1, time.monotonic())
     await dead.aclose()

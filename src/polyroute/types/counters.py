@@ -1,5 +1,6 @@
 """What replicas ask of counters that they share. Subjects, tallies and windows are names; money is nano-dollars."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -37,6 +38,20 @@ class BudgetLeave(Struct, frozen=True):
     short: int | None  # which has no room, from 0; None: held
     settled: list[int]  # of each, by all replicas; up to the one that is short where one is
     held: list[int]  # with the new hold
+
+
+class Sum(NamedTuple):
+    """Of one tally, by all replicas."""
+
+    settled: int
+    held: int
+
+
+class Heard(Struct, frozen=True):
+    """How it stands with all replicas."""
+
+    spent: Mapping[str, Sum]  # by tally
+    admitted: Mapping[str, int]  # by subject, in its window
 
 
 class Standing(NamedTuple):

@@ -190,6 +190,11 @@ class Accounts:
             window.correct(entry, -1)
         self.leave(admission)
 
+    async def hear(self, caller: Caller | None = None, *, everybody: bool = False) -> None:
+        """For people's eyes: how a caller, else whatever has limits by itself, stands at this moment, where others
+        count too; with `everybody`, accounts that only others know.
+        """
+
     def standings(self, caller: Caller, now: float) -> RateStandings:
         requests: Standing | None = None
         tokens: Standing | None = None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from polyroute.errors import StoreError
 from polyroute.ports import SharedCounters
-from polyroute.types.counters import Counted, Forgotten, Standing
+from polyroute.types.counters import Counted, Forgotten, Heard, Standing
 
 BEAT_S = 0.25  # soon enough to tell a server that forgot everything what is held, within its grace
 _TRIES = 5
@@ -26,11 +26,11 @@ class Link:
         standings: Callable[[], list[Standing]],
         counted: Callable[[int, bool], list[Counted]],
         beat: Callable[[], tuple[list[str], list[str]]],
-        heard: Callable[[dict[str, int]], None],
+        heard: Callable[[Heard], None],
         turned: Callable[[bool], None],
     ) -> None:
         """`counted`: what to tell of rates, at the server's time, and whether all of it; `beat`: which budgets and
-        rates to ask about, and `heard` their totals; `turned`: away or back."""
+        rates to ask about, and `heard` how they stand; `turned`: away or back."""
         self._counters = counters
         self._standings = standings
         self._counted = counted
@@ -100,8 +100,7 @@ class Link:
             await self.join(seen)
             return
         try:
-            totals = await self._counters.beat(tallies, subjects)
-            self._heard(dict(zip((*tallies, *subjects), totals, strict=False)))
+            self._heard(await self._counters.beat(tallies, subjects))
         except Forgotten:
             await self.join(seen)
 

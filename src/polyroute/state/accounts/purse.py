@@ -6,9 +6,10 @@ together stay within the limit, whatever each of them does.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from polyroute.state.accounts.budgets import Account, Cap, Period, Tally, window_start
-from polyroute.types.counters import Standing
+from polyroute.types.counters import Standing, Sum
 
 _MARK = "\x1f"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,16 +38,23 @@ def keep_s(period: Period) -> int:
 class Mine(Tally):
     """One account in one window. `held` counts what was asked for, until it is known to be refused."""
 
-    __slots__ = ("cut_own", "cut_total", "name", "period", "total", "window")
+    __slots__ = ("all_held", "all_settled", "cut_own", "cut_total", "name", "period", "window")
 
     def __init__(self, name: str, window: str, period: Period) -> None:
         super().__init__()
         self.name = name
         self.window = window
         self.period = period
-        self.total = 0  # of all replicas, as last heard
+        self.all_held = self.all_settled = 0  # by all replicas, as last heard
         self.cut_total: int | None = None  # the same when the others could last be asked; None: not known
         self.cut_own = 0
+
+    @property
+    def total(self) -> int:
+        return self.all_held + self.all_settled
+
+    def hear(self, told: Sum) -> None:
+        self.all_settled, self.all_held = told
 
     @property
     def own(self) -> int:
@@ -84,6 +92,14 @@ class Purse:
         """Those of the windows of `now`; others are forgotten once nothing is held in them."""
         self._mine = {name: mine for name, mine in self._mine.items() if mine.held or self._is_current(mine, now)}
         return [mine for mine in self._mine.values() if self._is_current(mine, now)]
+
+    def meet(self, sums: Mapping[str, Sum], now: datetime) -> None:
+        """Tallies that others touched, of the windows of `now`."""
+        for name, told in sums.items():
+            window, *account = name.split(_MARK)
+            period = cast("Period", window.partition(":")[0])
+            if window == window_name(period, window_start(period, now)):
+                self._find(tuple(account), period, now).hear(told)
 
     def cut(self) -> None:
         """From now on the others cannot be asked."""

@@ -21,14 +21,14 @@ from polyroute.errors import StoreError
 from polyroute.ports import Monotonic, Sent, SharedCounters
 from polyroute.state.accounts.accounts import Accounts, Admission, all_taken, exceeded, priced
 from polyroute.state.accounts.allowances import Allowances
-from polyroute.state.accounts.applied import Limits, Rate
+from polyroute.state.accounts.applied import Limits, Rate, limits_of, own_caps, own_limits
 from polyroute.state.accounts.budgets import Account, Cap, Hold, Period, Shortage, Tally
 from polyroute.state.accounts.limits import WINDOW_S, Standing, Windows
 from polyroute.state.accounts.link import Link
 from polyroute.state.accounts.purse import Mine, Purse, keep_s, tally_name, window_name
 from polyroute.state.accounts.turns import Turn
 from polyroute.types.access import Caller
-from polyroute.types.counters import Booked, BudgetAsk, BudgetLeave, Counted, Forgotten, RateAsk, RateLeave
+from polyroute.types.counters import Booked, BudgetAsk, BudgetLeave, Counted, Forgotten, Heard, RateAsk, RateLeave, Sum
 from polyroute.types.money import from_nanos, round_usd, round_usd_up, to_nanos
 from polyroute.types.receipt import Spent
 
@@ -313,10 +313,9 @@ class SharedAccounts(Accounts):
         return {tuple(mine.name.split(_MARK)[1:]) for mine in self._purse.current(now) if mine.period != "now"}
 
     def tallied(self, cap: Cap, now: datetime) -> tuple[int, int]:
-        """As last heard; what other replicas hold counts as spent."""
+        """Of all replicas, as last heard."""
         (mine,) = self._purse.of((cap,), now)
-        held = min(mine.held, mine.total)
-        return mine.total - held, held
+        return mine.all_settled, max(mine.all_held, 0)
 
     async def seed(self, dead: Sequence[str] = ()) -> None:
         """Tell the shared store what the books say: of processes that died, and of budgets that are new.
@@ -360,7 +359,7 @@ class SharedAccounts(Accounts):
             leave = self._counters.held(await asyncio.shield(sent))
             if isinstance(leave, BudgetLeave):
                 for mine, settled, held in zip(mines, leave.settled, leave.held, strict=False):
-                    mine.total = settled + held
+                    mine.hear(Sum(settled, held))
                 is_held = leave.short is None
             return leave
         except asyncio.CancelledError:
@@ -399,7 +398,8 @@ class SharedAccounts(Accounts):
 
     def _tell_spent(self, mines: list[Mine], amount: int, cost: int) -> None:
         for mine in mines:
-            mine.total += cost - amount
+            mine.all_settled += cost
+            mine.all_held -= amount
         self._tell(mines, amount, cost)
 
     def _tell(self, mines: Sequence[Mine], amount: int, cost: int) -> None:
@@ -416,6 +416,26 @@ class SharedAccounts(Accounts):
 
     # ── the others ────────────────────────────────────────────────────────────────────────────────────
 
+    async def hear(self, caller: Caller | None = None, *, everybody: bool = False) -> None:
+        if self._link.is_away:
+            return
+        if caller is None:
+            caps, limits = list(own_caps(self._allowances)), [said for _, said in own_limits(self._allowances)]
+        else:
+            whose = (caller.tenant, caller.team, caller.user, caller.key_id)
+            caps, limits = list(self.caps_of_caller(caller)), [limits_of(self._allowances, *whose)]
+        caps += [slot for said in limits for slot in said.slots]
+        subjects = [_name(rate) for said in limits for rate in said.rates]
+        now = self._utc_now()
+        tallies = [mine.name for mine in self._purse.of(caps, now)]
+        with contextlib.suppress(Forgotten, StoreError):  # then it is told as it was last heard
+            if everybody:
+                self._purse.meet(await self._counters.every(), now)
+            heard = await self._counters.beat(tallies, subjects)
+            for name in subjects:
+                self._learn_of(name, heard.admitted.get(name, 0))
+            self._heard(heard)
+
     @property
     def _replicas(self) -> int:
         return max(self._least_replicas, self._counters.replicas)
@@ -424,20 +444,28 @@ class SharedAccounts(Accounts):
         if self._when_away == "refuse":
             raise StoreError("the shared store is away, and the document says to refuse meanwhile (store.when_away)")
 
+    def _learn_of(self, subject: str, total: int) -> None:
+        """Of a rate that nobody asked here for lately: when it is unused again, at the latest."""
+        now, window_s = self._monotonic(), self._windows.window_s
+        _, _, at = self._seen.get(subject, (0, 0.0, now - window_s))
+        if total and now - at >= window_s:
+            self._seen[subject] = (total, window_s, now)
+
     def _beat(self) -> tuple[list[str], list[str]]:
         tallies = [mine.name for mine in self._purse.current(self._utc_now())]
         return tallies[-_MOST_HEARD:], list(islice(reversed(self._seen), _MOST_HEARD))
 
-    def _heard(self, told: Mapping[str, int]) -> None:
+    def _heard(self, heard: Heard) -> None:
         now = self._monotonic()
-        for name in told.keys() & self._seen.keys():
+        for name in heard.admitted.keys() & self._seen.keys():
             _, reset_s, at = self._seen[name]
             if now - at < self._windows.window_s:
-                self._seen[name] = (told[name], reset_s, at)
+                self._seen[name] = (heard.admitted[name], reset_s, at)
             else:  # nobody asked here for so long: it is forgotten, and known as untouched
                 del self._seen[name]
         for mine in self._purse.current(self._utc_now()):
-            mine.total = told.get(mine.name, mine.total)
+            if (told := heard.spent.get(mine.name)) is not None:
+                mine.hear(told)
 
     def _turned(self, is_away: bool) -> None:
         if not is_away:

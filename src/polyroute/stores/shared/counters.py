@@ -18,9 +18,11 @@ from polyroute.types.counters import (
     BudgetLeave,
     Counted,
     Forgotten,
+    Heard,
     RateAsk,
     RateLeave,
     Standing,
+    Sum,
 )
 
 _NAMES = ("enter", "correct", "hold", "settle", "beat", "join", "seed")
@@ -109,11 +111,17 @@ class RedisCounters:
         words = (word for tally in tallies for word in (tally, held, cost))
         return self._send("settle", self._generation, self.replica, *words)
 
-    async def beat(self, tallies: Sequence[str], subjects: Sequence[str]) -> list[int]:
-        """Live on; what all have spent and hold in each tally, then what all were admitted. Raises Forgotten."""
+    async def beat(self, tallies: Sequence[str], subjects: Sequence[str]) -> Heard:
+        """Live on, and hear how these stand. Raises Forgotten."""
         reply = await self._run("beat", self.replica, round(LEASE_S * 1000), len(tallies), *tallies, *subjects)
         self.replicas = reply[1]
-        return reply[3:]
+        spent, admitted = reply[3 : 3 + 2 * len(tallies)], reply[3 + 2 * len(tallies) :]
+        sums = map(Sum, spent[0::2], spent[1::2])
+        return Heard(dict(zip(tallies, sums, strict=True)), dict(zip(subjects, admitted, strict=True)))
+
+    async def every(self) -> dict[str, Sum]:
+        """Nothing: it would be a look at every key of the server."""
+        return {}
 
     async def generation(self) -> tuple[str, int]:
         """Of the server's memory, "" where it is empty; and its clock, in milliseconds."""
