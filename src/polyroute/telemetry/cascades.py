@@ -1,11 +1,10 @@
 """Prometheus metrics of cascades: how often they escalate, whether that is as expected, and what it costs in time."""
 
 import logging
-from collections.abc import Iterator
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from polyroute.state.escalations import Escalations
+from polyroute.telemetry.figures import Sums
+from polyroute.telemetry.slate import Labels
 
 _LOG = logging.getLogger(__name__)
 
@@ -17,37 +16,51 @@ def warn(route: str, rate: float, is_outside: bool) -> None:
 
 
 class CascadeMetrics:
-    """A collector for the registry."""
+    """Of several workers, rates and times are those of the worst."""
 
     def __init__(self, escalations: Escalations) -> None:
-        self._escalations = escalations
-
-    def collect(self) -> Iterator[Metric]:
-        escalations = CounterMetricFamily(
-            "polyroute_escalations", "Answers that gates rejected", labels=("route", "model")
-        )
-        straight = CounterMetricFamily(
-            "polyroute_cascade_straight", "Requests for which a level did not pay", labels=("route",)
-        )
-        rate = GaugeMetricFamily(
+        self._source = escalations
+        self._told: dict[Labels, int] = {}  # of what was counted so far
+        self._escalations = Sums("polyroute_escalations", "Answers that gates rejected", ("route", "model"))
+        self._straight = Sums("polyroute_cascade_straight", "Requests for which a level did not pay", ("route",))
+        self._rate = Sums(
             "polyroute_escalation_rate",
             "Share of requests that escalated, fading by half in an hour",
-            labels=("route",),
+            ("route",),
+            is_gauge=True,
+            across="max",
         )
-        alarm = GaugeMetricFamily(
-            "polyroute_escalation_alarm", "1 while the rate is outside of its band", labels=("route",)
+        self._alarm = Sums(
+            "polyroute_escalation_alarm",
+            "1 while the rate is outside of its band",
+            ("route",),
+            is_gauge=True,
+            across="max",
         )
-        p95 = GaugeMetricFamily(
-            "polyroute_cascade_p95_seconds", "95th percentile of the newest requests", labels=("route", "escalated")
+        self._p95 = Sums(
+            "polyroute_cascade_p95_seconds",
+            "95th percentile of the newest requests",
+            ("route", "escalated"),
+            is_gauge=True,
+            across="max",
         )
-        for standing in self._escalations.standings():
+
+    def figures(self) -> tuple[Sums, ...]:
+        """As they stand now."""
+        for standing in self._source.standings():
+            route = standing.route
             for model, count in standing.escalated.items():
-                escalations.add_metric((standing.route, model), count)
-            straight.add_metric((standing.route,), standing.straight)
-            alarm.add_metric((standing.route,), float(standing.is_outside))
+                self._count(self._escalations, (route, model), count)
+            self._count(self._straight, (route,), standing.straight)
+            self._alarm.figures[route,] = float(standing.is_outside)
             if standing.rate is not None:
-                rate.add_metric((standing.route,), standing.rate)
+                self._rate.figures[route,] = standing.rate
             for escalated, seconds in (("no", standing.p95_s), ("yes", standing.escalated_p95_s)):
                 if seconds is not None:
-                    p95.add_metric((standing.route, escalated), seconds)
-        yield from (escalations, straight, rate, alarm, p95)
+                    self._p95.figures[route, escalated] = seconds
+        return self._escalations, self._straight, self._rate, self._alarm, self._p95
+
+    def _count(self, figure: Sums, labels: Labels, count: int) -> None:
+        place = (figure.name, *labels)
+        figure.figures[labels] += count - self._told.get(place, 0)
+        self._told[place] = count

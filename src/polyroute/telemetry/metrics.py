@@ -14,6 +14,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from polyroute.telemetry.figures import Buckets, Sums
+from polyroute.telemetry.slate import Slates
 from polyroute.telemetry.tiers import Breach
 from polyroute.types.receipt import Attempt, Receipt
 
@@ -54,6 +55,9 @@ class Metrics(Collector):
         self._requests = Sums("polyroute_requests", "Requests by how they ended", (*answerer, "state"))
         self._attempts = Sums("polyroute_attempts", "Calls to deployments", (*model, "status"))
         self._hedges = Sums("polyroute_hedges", "Second calls beside a late one", ("route", "outcome"))
+        self._continuations = Sums(
+            "polyroute_continuations", "Calls to go on with a stream that broke off", ("route", "status")
+        )
         self._fallbacks = Sums("polyroute_fallbacks", "Answers not given by the primary", ("route", "reason"))
         self._tokens = Sums("polyroute_tokens", "Tokens by class", (*model, "class"))
         self._cost = Sums("polyroute_cost_usd", "Spent", answerer)
@@ -61,21 +65,33 @@ class Metrics(Collector):
         self._refused = Sums("polyroute_refused", "Requests refused before a model answered", ("code",))
         self._breaches = Sums("polyroute_tier_breaches", "Answers beyond a tier's target", ("route", "tier", "kind"))
         self._breakers = Sums(
-            "polyroute_breaker_state", "0 closed, 1 rising, 2 trying, 3 open", ("deployment",), is_gauge=True
+            "polyroute_breaker_state",
+            "0 closed, 1 rising, 2 trying, 3 open",
+            ("deployment",),
+            is_gauge=True,
+            across="max",
         )
         self._overhead = Buckets("polyroute_overhead_seconds", "Time of the gateway itself", ("route",), _OVERHEAD)
         self._upstream = Buckets("polyroute_upstream_seconds", "Time of one attempt", model)
         self._first_token = Buckets("polyroute_first_token_seconds", "To the first token", model)
         self._caches = Sums("polyroute_cache", "Requests by what a cache did", ("tier", "outcome"))
-        self._left = Sums("polyroute_budget_remaining_usd", "Left of a budget", ("budget",), is_gauge=True)
+        self._left = Sums(
+            "polyroute_budget_remaining_usd", "Left of a budget", ("budget",), is_gauge=True, across="own"
+        )
         self._dropped = Sums("polyroute_telemetry_dropped", "What a collector did not take", ("kind",))
         self._alerts = Sums("polyroute_alerts", "Notices to those who watch", ("condition", "event"))
-        self._in_flight = Sums("polyroute_in_flight", "Calls under way", ("deployment",), is_gauge=True)
+        self._in_flight = Sums("polyroute_in_flight", "Calls under way", ("deployment",), is_gauge=True, across="now")
         self._quota = Sums(
-            "polyroute_quota_remaining", "Left of a provider's quota, as it says", ("deployment", "kind"), is_gauge=True
+            "polyroute_quota_remaining",
+            "Left of a provider's quota, as it says",
+            ("deployment", "kind"),
+            is_gauge=True,
+            across="min",
         )
         self.loads: Callable[[], Iterable[Busy]] = tuple  # of each deployment
         self.budgets: Callable[[], Iterable[tuple[str, Decimal]]] = tuple  # what is left of each, by its name
+        self._is_kept = False
+        self.cascades: Callable[[], tuple[Sums, ...]] = tuple  # their figures, as they stand
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -87,6 +103,8 @@ class Metrics(Collector):
             self._attempt(attempt)
             if attempt.role == "hedge":
                 self._hedges.figures[receipt.route, "won" if attempt.status == "succeeded" else "lost"] += 1
+            elif attempt.role == "continuation":
+                self._continuations.figures[receipt.route, attempt.status] += 1
         if receipt.fallback_reason is not None:
             self._fallbacks.figures[receipt.route, receipt.fallback_reason.rpartition(": ")[2]] += 1
         elif receipt.passed_over is not None and not receipt.passed_over.startswith(f"{_answerer(receipt)}: "):
@@ -109,9 +127,17 @@ class Metrics(Collector):
     def refused(self, code: str) -> None:
         self._refused.figures[code,] += 1
 
-    def also(self, collector: Collector) -> None:
-        """Told too, from now on."""
-        self._registry.register(collector)
+    def keep(self, slates: Slates) -> None:
+        """Where several workers are one gateway: each tells what all have counted."""
+        self._is_kept = True
+        for figure in (*self.figures(), *self.cascades()):
+            figure.keep(slates)
+
+    def publish(self) -> None:
+        """For other workers of the gateway, which tell what was published last: once a second."""
+        if self._is_kept:
+            self.figures()
+            self.cascades()
 
     def render(self) -> bytes:
         return generate_latest(self._registry)
@@ -139,6 +165,7 @@ class Metrics(Collector):
             self._requests,
             self._attempts,
             self._hedges,
+            self._continuations,
             self._fallbacks,
             self._tokens,
             self._cost,
@@ -158,7 +185,7 @@ class Metrics(Collector):
         )
 
     def collect(self) -> Iterator[Metric]:
-        return (figure.family() for figure in self.figures())
+        return (figure.family() for figure in (*self.figures(), *self.cascades()))
 
     def _attempt(self, attempt: Attempt) -> None:
         model = (attempt.model, attempt.provider)

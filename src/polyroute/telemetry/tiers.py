@@ -41,11 +41,16 @@ class TierWatch:
         targets: Mapping[tuple[str, str], TierTarget],
         monotonic: Monotonic,
         alarm: Callable[["Breach", float], None] = lambda breach, share: None,
+        *,
+        is_silent: bool = False,
     ) -> None:
-        """`targets` by route and tier. `alarm` is told what the log is told: which share of the last answers missed."""
+        """`targets` by route and tier. `alarm` is told what the log is told: which share of the last answers missed.
+        Where it `is_silent`, breaches are found and nobody is told.
+        """
         self._targets = targets
         self._monotonic = monotonic
         self._alarm = alarm
+        self._is_silent = is_silent
         self._recent: dict[Breach, deque[bool]] = {}
         self._told_s: dict[Breach, float] = {}
 
@@ -62,6 +67,7 @@ class TierWatch:
             recent.append(is_missed)
             if is_missed:
                 missed.append(breach)
+            if is_missed and not self._is_silent:
                 self._maybe_alert(breach, sum(recent) / len(recent), len(recent), promise)
         return tuple(missed)
 

@@ -52,13 +52,13 @@ def metrics(figures: Iterable[Sums | Buckets], start_ns: int, now_ns: int) -> li
             points = [
                 {
                     **times,
-                    "count": str(sum(counts)),
-                    "sum": total[0],
-                    "bucketCounts": [str(count) for count in counts],
+                    "count": str(int(sum(counts))),
+                    "sum": total,
+                    "bucketCounts": [str(int(count)) for count in counts],
                     "explicitBounds": figure.bounds,
                     "attributes": _labels(figure, labels),
                 }
-                for labels, (counts, total) in figure.seen.items()
+                for labels, (*counts, total) in figure.seen.items()
             ]
             data: Json = {"histogram": {"dataPoints": points, "aggregationTemporality": _CUMULATIVE}}
             described["unit"] = figure.unit
