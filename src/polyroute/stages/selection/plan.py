@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from polyroute.errors import NoCandidate
 from polyroute.ports import Choice
-from polyroute.stages.selection.choosing import Look, rank
+from polyroute.stages.selection.choosing import Look, rank, spread
 from polyroute.stages.selection.constraints import Constraints, by_latency, by_price
 from polyroute.types.routing import Candidate, Exclusion, Plan, Step
 
@@ -24,7 +24,11 @@ def make_plan(
     ordered: list[Candidate] = []
     reason = choice.reason
     for model in dict.fromkeys((*choice.models, *fallback)):
-        ranked = rank([c for c in candidates if c.deployment.model == model], model, look, draw)
+        found = [c for c in candidates if c.deployment.model == model]
+        if look is None:
+            ordered += found if len(found) < 2 else spread(found, draw)
+            continue
+        ranked = rank(found, model, look, draw)
         if ranked.why is not None and not ordered:
             reason += f"; {ranked.why}"
         ordered += ranked.candidates

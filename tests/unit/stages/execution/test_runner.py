@@ -121,13 +121,14 @@ def check(rig: Rig, script: list[tuple[int, list[Outcome]]]) -> Receipt:
     tried = [place for place, _ in groupby(attempts, lambda attempt: attempt.step)]
     firsts = list(dict.fromkeys(tried))
     assert firsts == list(range(len(firsts))), "in order, without a gap"
-    assert all(attempts[0].http_status == 429 for attempts in returns(attempts)), "back only to who asked for a rest"
+    rested = [any(attempt.http_status == 429 for attempt in those) for those in returns(attempts)]
+    assert all(rested), "back only to who asked for a rest"
     assert all(times <= script[place][0] for place, times in Counter(a.step for a in attempts).items())
     for attempt, after in pairwise(attempts):
         assert attempt.status in ("failed", "rejected")
         assert attempt.remedy != "stop", "nobody is asked after a STOP"
         if attempt.status == "failed" and attempt.remedy == "switch":
-            assert after.step == attempt.step + 1
+            assert after.step != attempt.step
     assert (receipt.state == "settled") == (bool(attempts) and attempts[-1].status == "succeeded")
     times = receipt.times
     stages = [getattr(times, name) for name in times.__struct_fields__]
