@@ -14,6 +14,7 @@ import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
+from polyroute.dialects.emulation import emulated
 from polyroute.errors import InvalidRequest
 from polyroute.ports import Dialect
 from polyroute.types.cards import Deployment, ModelCard, Price, Rates
@@ -32,7 +33,7 @@ from polyroute.types.content import (
     ToolCall,
     ToolResult,
 )
-from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice, ask
+from polyroute.types.request import FreeInput, OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice, ask
 from polyroute.types.response import Choice, Response, StopReason, TokenLogprob, Usage
 from polyroute.wiring.dialects import DIALECTS
 
@@ -96,6 +97,14 @@ def _worked(*results: ToolResult) -> Request:
     calls = Message(role="assistant", parts=_CALLS[: len(results)])
     hello = Message(role="user", parts=(Text(text="Hello"),))
     return _plain(messages=(hello, calls, Message(role="tool", parts=results)), tools=(_TOOL,))
+
+
+def _ran(result: ToolResult) -> Request:
+    """A tool was called with a text."""
+    call = ToolCall(id="call_one", name="run", arguments="print(1)", is_free=True)
+    said = (Message(role="assistant", parts=(call,)), Message(role="tool", parts=(result,)))
+    hello = Message(role="user", parts=(Text(text="Hello"),))
+    return _plain(messages=(hello, *said), tools=(Tool(name="run", free_input=FreeInput()),))
 
 
 def _parts(request: Request) -> Iterator[Part]:
@@ -178,6 +187,26 @@ FEATURES: tuple[Feature, ...] = (
     Feature(name="tools", request=_plain(tools=(_TOOL,)), says=_tool("name")),
     Feature(name="tools' schemas", request=_plain(tools=(_TOOL,)), says=_tool("parameters")),
     Feature(name="strict tools", request=_plain(tools=(replace(_TOOL, strict=True),)), says=_tool("strict")),
+    Feature(
+        name="a tool whose input is text",
+        request=_plain(tools=(Tool(name="run", free_input=FreeInput()),)),
+        says=_tool("free_input"),
+        instead=_holds('"input"'),
+    ),
+    Feature(
+        name="a tool whose input has a grammar",
+        request=_plain(tools=(Tool(name="run", free_input=FreeInput(syntax="regex", definition="[a-z]+")),)),
+        says=_tool("free_input"),
+    ),
+    Feature(
+        name="its call and the result",
+        request=_ran(ToolResult(call_id="call_one", parts=(Text(text="done"),))),
+        says=lambda request: (
+            [(part.arguments, part.is_free) for part in _parts(request) if isinstance(part, ToolCall)],
+            [part.parts for part in _parts(request) if isinstance(part, ToolResult)],
+        ),
+        instead=_holds("print(1)"),
+    ),
     Feature(name="parallel calls and their results", request=_worked(*_RESULTS), says=_work),
     Feature(
         name="tool result with an image",
@@ -343,6 +372,14 @@ _CITED = Text(
 TRAITS: tuple[Trait, ...] = (
     Trait(name="text", response=_answer(_HI), says=lambda response: response.text),
     Trait(name="parallel calls", response=_answer(*_CALLS, stop=StopReason.TOOL_CALLS), says=_calls_in),
+    Trait(
+        name="a call with text for input",
+        response=_answer(
+            ToolCall(id="call_one", name="run", arguments="print(1)", is_free=True), stop=StopReason.TOOL_CALLS
+        ),
+        says=_first(ToolCall, "name", "arguments", "is_free"),
+        instead=lambda again, body: b"print(1)" in body,
+    ),
     Trait(name="thinking", response=_answer(Thinking(text="Let me see."), _HI), says=_first(Thinking, "text")),
     Trait(
         name="its signature",
@@ -450,9 +487,10 @@ def carried(door: Dialect, upstream: Dialect, feature: Feature) -> str:
         return NONE
     if door.name == upstream.name:
         return EXACT
-    if upstream.obstacles(asked):
+    put = emulated(asked, target(upstream), upstream)
+    if (put and put.obstacles) or upstream.obstacles(put.request if put else asked):
         return REFUSED
-    sent = upstream.render_request(asked, target(upstream), max_output_tokens=None)
+    sent = upstream.render_request(put.request if put else asked, target(upstream), max_output_tokens=None)
     again = upstream.parse_request({"model": "m", **orjson.loads(sent.body)}, {})
     if feature.says(again) == feature.says(asked):
         return EXACT

@@ -18,12 +18,14 @@ from polyroute.types.content import Message, Part, Text, ToolCall
 from polyroute.types.quirks import SCHEMA_BY_TOOL
 from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice, ask
 from polyroute.types.response import Choice, Response, StopReason
+from polyroute.wiring.dialects import DIALECTS
 
 _SCHEMA: dict[str, object] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 _CARD = ModelCard(id="p/m", capabilities=frozenset({"tools", "thinking"}))
 _TARGET = Deployment(
     id="m@p", model="m", provider="p", dialect="d", upstream_model="m", card=_CARD, quirks=frozenset({SCHEMA_BY_TOOL})
 )
+_DIALECT = DIALECTS["anthropic_messages"]
 _OWN = Tool(name="weather")
 _SAID = Message(role="assistant", parts=(Text(text="{"),))
 _HEAD = """
@@ -58,7 +60,7 @@ def _asked() -> Iterator[tuple[str, Request, Deployment]]:
 
 
 def _put(request: Request, target: Deployment) -> str:
-    found = emulated(request, target, "d")
+    found = emulated(request, target, _DIALECT)
     if found is None or found.request.messages != request.messages:
         return "in words"
     choice = found.request.tool_choice
@@ -83,7 +85,7 @@ _ANSWERS: tuple[tuple[str, tuple[str | None, tuple[Part, ...], StopReason]], ...
 
 def _told(arguments: str | None, parts: tuple[Part, ...], stop: StopReason) -> tuple[str, str]:
     """What the caller gets, and how it ends."""
-    put = emulated(_asking(tools=(_OWN,)), _TARGET, "d")
+    put = emulated(_asking(tools=(_OWN,)), _TARGET, _DIALECT)
     assert put is not None
     assert put.answer_tool is not None
     calls = () if arguments is None else (ToolCall(id="1", name=put.answer_tool, arguments=arguments),)

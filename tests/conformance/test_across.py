@@ -71,7 +71,7 @@ QUESTION: dict[str, dict[str, object]] = {
 # Why a recorded request may be refused: what the other provider does not offer at all.
 NOT_OFFERED = (
     "the tool `",
-    "part means something only to",
+    "means something only to",
     "a file stored at another provider",
     "takes no document by its address",
     "only openai_chat has it",

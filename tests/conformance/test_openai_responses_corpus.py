@@ -190,6 +190,8 @@ def items_of(response: Case) -> list[Any]:
                 found += [part_of(part) for part in item["content"] if part.get("text") != ""]
             case "function_call" if not item.get("namespace"):
                 found.append((item["call_id"], item["name"], item["arguments"] or "{}"))
+            case "custom_tool_call" if not item.get("namespace"):
+                found.append((item["call_id"], item["name"], item["input"]))
             case "reasoning" if not item.get("encrypted_content"):
                 shown = [*(item.get("summary") or ()), *(item.get("content") or ())]
                 found += [("thought", part["text"]) for part in shown]

@@ -311,6 +311,8 @@ class _Tally:
         self.text(tool.name)
         if tool.description is not None:
             self.text(tool.description)
+        if tool.free_input is not None:
+            self.text(tool.free_input.definition)
         if tool.parameters is not None:
             self.schemas += self.schema(tool.parameters)
 

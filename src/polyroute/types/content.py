@@ -80,6 +80,7 @@ class ToolCall(Struct, frozen=True, kw_only=True, tag="tool_call"):
     id: str
     name: str
     arguments: str  # JSON text exactly as the model wrote it
+    is_free: bool = False  # of a tool whose input is text: `arguments` is that text, and no JSON
     cache: CacheMark | None = None
     thought_signature: str | None = None  # Gemini's, as on Text
 

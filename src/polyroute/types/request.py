@@ -11,6 +11,13 @@ from polyroute.types.response import Units
 from polyroute.types.trace import Trace
 
 
+class FreeInput(Struct, frozen=True, kw_only=True):
+    """A tool's input is text in place of JSON (OpenAI's custom tools): any, or what a grammar allows."""
+
+    syntax: str | None = None  # of the grammar: "lark" or "regex"; None: any text
+    definition: str = ""
+
+
 class Tool(Struct, frozen=True, kw_only=True):
     """A function the model may ask the caller to run."""
 
@@ -18,6 +25,7 @@ class Tool(Struct, frozen=True, kw_only=True):
     description: str | None = None
     parameters: dict[str, object] | None = None  # JSON Schema; None where the caller gave none
     strict: bool | None = None
+    free_input: FreeInput | None = None  # in place of `parameters`
     cache: CacheMark | None = None
 
 

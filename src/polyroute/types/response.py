@@ -139,6 +139,7 @@ class ToolCallStarted(Struct, frozen=True, kw_only=True):
     name: str
     part: int
     choice: int = 0
+    is_free: bool = False  # as on ToolCall
     thought_signature: str | None = None  # Gemini's
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from polyroute.dialects.arguments import INVALID_JSON
 from polyroute.dialects.bedrock_converse.citations import read_citation
 from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, text, wrong
 from polyroute.dialects.json_text import json_text
@@ -197,10 +198,11 @@ def _tool_use(block: Block, at: str) -> Part:
     if call.get("type") == SERVER_TOOL:
         return Opaque(dialect=NAME, kind=SERVER_TOOL, raw=block)
     given = call.get("input")
+    broken = given.get(INVALID_JSON) if isinstance(given, dict) else None
     return ToolCall(
         id=text(call.get("toolUseId"), f"{at}.toolUseId"),
         name=text(call.get("name"), f"{at}.name"),
-        arguments="{}" if given is None else json_text(given),
+        arguments=broken if isinstance(broken, str) else "{}" if given is None else json_text(given),
     )
 
 

@@ -24,6 +24,7 @@ class OpenAIChat:
     name = NAME
     operation: Operation = "chat"
     stream_type = sse.MEDIA_TYPE
+    takes_free_input = True
 
     def parse_request(self, body: dict[str, object], headers: Mapping[str, str]) -> Request:
         return read_request.parse_request(body)  # no header of OpenAI's says anything about a chat completion

@@ -135,6 +135,10 @@ def _tool_call(call: dict[str, object], at: str) -> ToolCall | Opaque:
         missing(f"{at}.id", "the tool call's id")
     call_id = text(call["id"], f"{at}.id")
     kind = "function" if call.get("type") is None else text(call["type"], f"{at}.type")
+    if kind == "custom" and isinstance(call.get("custom"), dict):
+        custom, place = mapping(call["custom"], f"{at}.custom"), f"{at}.custom"
+        given = "" if custom.get("input") is None else text(custom["input"], f"{place}.input")
+        return ToolCall(id=call_id, name=text(custom.get("name"), f"{place}.name"), arguments=given, is_free=True)
     if kind != "function":
         return Opaque(dialect=NAME, kind=f"{kind}_tool_call", raw=call)
     if call.get("function") is None:

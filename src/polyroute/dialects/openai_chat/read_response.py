@@ -156,8 +156,8 @@ def parts_of(message: WireMessage, sources: Citations = ()) -> tuple[Part, ...]:
         if call.function is not None:
             parts.append(ToolCall(id=call_id, name=call.function.name or "", arguments=arguments_of(call.function)))
         elif call.custom is not None:
-            raw: dict[str, object] = {"id": call_id, "type": "custom", "custom": call.custom}
-            parts.append(Opaque(dialect=NAME, kind="custom_tool_call", raw=raw))
+            name, given = call.custom.get("name"), call.custom.get("input")
+            parts.append(ToolCall(id=call_id, name=str(name or ""), arguments=str(given or ""), is_free=True))
     if message.function_call is not None:
         function = message.function_call
         parts.append(ToolCall(id="call_0", name=function.name or "", arguments=arguments_of(function)))

@@ -230,8 +230,11 @@ class _Choice:
             self._parts += 1
             self._open = ""
             self._calls[index] = known
+            is_free = function is None and call.custom is not None
             name = function.name if function is not None else (call.custom or {}).get("name")
-            chunks.append(ToolCallStarted(id=call_id, name=str(name or ""), part=known[0], choice=self._index))
+            chunks.append(
+                ToolCallStarted(id=call_id, name=str(name or ""), part=known[0], choice=self._index, is_free=is_free)
+            )
         self._call = index
         arguments = arguments_of(function) if function is not None else str((call.custom or {}).get("input") or "")
         if arguments:

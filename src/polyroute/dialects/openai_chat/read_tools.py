@@ -10,7 +10,7 @@ from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, 
 from polyroute.dialects.forbidden import refuse_private
 from polyroute.dialects.openai_chat.names import NAME
 from polyroute.types.content import CacheMark
-from polyroute.types.request import OutputFormat, ProviderTool, Tool, ToolChoice
+from polyroute.types.request import FreeInput, OutputFormat, ProviderTool, Tool, ToolChoice
 
 _MAX_TOOLS = 1024
 OTHER_FORMATS = ("grammar", "json", "regex", "structural_tag")  # Fireworks', TGI's and vLLM's
@@ -26,6 +26,10 @@ def read_tools(value: object, at: str) -> tuple[Tool | ProviderTool, ...]:
 
 def read_tool(raw: dict[str, object], at: str) -> Tool | ProviderTool:
     kind = "function" if raw.get("type") is None else text(raw["type"], f"{at}.type")  # Mistral's may be left out
+    if kind == "custom" and isinstance(raw.get("custom"), dict):
+        tool = read_custom(mapping(raw["custom"], f"{at}.custom"), f"{at}.custom", inner="grammar")
+        if tool is not None:
+            return tool
     if kind != "function":
         refuse_private(raw, at)
         return ProviderTool(dialect=NAME, kind=kind, raw=raw)
@@ -66,6 +70,27 @@ def read_function(function: dict[str, object], at: str, cache_control: object) -
     )
 
 
+def read_custom(custom: dict[str, object], at: str, *, inner: str = "") -> Tool | None:
+    """A tool whose input is text; None where its format is one we do not know. `inner` holds a format's own fields."""
+    name, description, given = custom.get("name"), custom.get("description"), custom.get("format")
+    if not name:
+        missing(f"{at}.name", "the tool's name")
+    form = {} if given is None else mapping(given, f"{at}.format")
+    free = FreeInput()
+    if form.get("type") == "grammar":
+        place = f"{at}.format.{inner}" if inner else f"{at}.format"
+        grammar = mapping(form.get(inner), place) if inner else form
+        definition = text(grammar.get("definition"), f"{place}.definition")
+        free = FreeInput(syntax=text(grammar.get("syntax"), f"{place}.syntax"), definition=definition)
+    elif form.get("type") not in (None, "text"):
+        return None
+    return Tool(
+        name=text(name, f"{at}.name"),
+        description=None if description is None else text(description, f"{at}.description"),
+        free_input=free,
+    )
+
+
 def read_tool_choice(value: object, at: str) -> ToolChoice:
     if type(value) is str:
         mode = one_of(value, at, _CHOICE_MODES)
@@ -93,8 +118,8 @@ def allowed_of(tools: tuple[Tool | ProviderTool, ...], choice: dict[str, Any]) -
     names = []
     for index, item in enumerate(array(choice["allowed_tools"].get("tools"), at)):
         entry = mapping(item, f"{at}[{index}]")
-        function = entry.get("function")
-        names.append(function.get("name") if isinstance(function, dict) else entry.get("type"))
+        named = entry.get("function") or entry.get("custom")
+        names.append(named.get("name") if isinstance(named, dict) else entry.get("type"))
     return tuple(tool for tool in tools if (tool.name if isinstance(tool, Tool) else tool.kind) in names)
 
 

@@ -112,6 +112,8 @@ def _assistant(message: Message, dropped: set[str]) -> dict[str, Any]:
 
 
 def write_call(call: ToolCall) -> dict[str, Any]:
+    if call.is_free:
+        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": call.arguments}}
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
 
 

@@ -4,6 +4,7 @@ A request of this dialect keeps every field as it came; only the model, the stre
 set. Any other is built anew from the canonical form. Both are then made fit for the server's quirks.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -114,7 +115,7 @@ def _write_tools(body: dict[str, Any], request: Request, dropped: set[str]) -> N
             case Tool():
                 if tool.cache is not None:
                     dropped.add("cache")
-                tools.append({"type": "function", "function": _function(tool)})
+                tools.append(_tool(tool))
             case ProviderTool(kind="web_search_options"):
                 body["web_search_options"] = tool.raw
             case ProviderTool():
@@ -123,9 +124,21 @@ def _write_tools(body: dict[str, Any], request: Request, dropped: set[str]) -> N
         return
     body["tools"] = tools
     if request.tool_choice is not None:
-        body["tool_choice"] = _tool_choice(request.tool_choice)
+        body["tool_choice"] = _tool_choice(request.tool_choice, request.tools)
     if request.parallel_tool_calls is not None:
         body["parallel_tool_calls"] = request.parallel_tool_calls
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    if tool.free_input is None:
+        return {"type": "function", "function": _function(tool)}
+    custom: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        custom["description"] = tool.description
+    if tool.free_input.syntax is not None:
+        grammar = {"syntax": tool.free_input.syntax, "definition": tool.free_input.definition}
+        custom["format"] = {"type": "grammar", "grammar": grammar}
+    return {"type": "custom", "custom": custom}
 
 
 def _function(tool: Tool) -> dict[str, Any]:
@@ -139,8 +152,15 @@ def _function(tool: Tool) -> dict[str, Any]:
     return function
 
 
-def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
-    return {"type": "function", "function": {"name": choice.name}} if choice.mode == "named" else choice.mode
+def _tool_choice(choice: ToolChoice, tools: Iterable[Tool | ProviderTool]) -> str | dict[str, Any]:
+    if choice.mode != "named":
+        return choice.mode
+    kind = "custom" if takes_free_input(choice.name, tools) else "function"
+    return {"type": kind, kind: {"name": choice.name}}
+
+
+def takes_free_input(name: str | None, tools: Iterable[Tool | ProviderTool]) -> bool:
+    return any(isinstance(tool, Tool) and tool.name == name and tool.free_input is not None for tool in tools)
 
 
 def response_format(output: OutputFormat) -> dict[str, Any]:

@@ -72,7 +72,8 @@ class EventWriter:
                 self._choice(chunk.choice).refuses = True
                 return self._event(chunk.choice, {"refusal": chunk.text})
             case ToolCallStarted():
-                return self._call_started(chunk.choice, chunk.part, chunk.id, chunk.name, "")
+                begun = ToolCall(id=chunk.id, name=chunk.name, arguments="", is_free=chunk.is_free)
+                return self._call_started(chunk.choice, chunk.part, begun)
             case ToolCallDelta():
                 return self._call_goes_on(chunk)
             case PartAdded():
@@ -128,20 +129,28 @@ class EventWriter:
             delta["reasoning_details"] = details
         return self._event(chunk.choice, delta) if delta else b""
 
-    def _call_started(self, choice: int, part: int, call_id: str, name: str, arguments: str) -> bytes:
-        calls = self._choice(choice).calls
-        calls[part] = len(calls)
-        if not arguments:
-            self._choice(choice).empty_calls.add(part)
-        function = {"name": name, "arguments": arguments}
+    def _call_started(self, choice: int, part: int, begun: ToolCall) -> bytes:
+        state = self._choice(choice)
+        position = state.calls[part] = len(state.calls)
+        if begun.is_free:
+            state.free_calls.add(part)
+            custom = {"name": begun.name, "input": begun.arguments}
+            call = {"index": position, "id": begun.id, "type": "custom", "custom": custom}
+            return self._event(choice, {"tool_calls": [call]})
+        if not begun.arguments:
+            state.empty_calls.add(part)
+        function = {"name": begun.name, "arguments": begun.arguments}
         if self._legacy:
-            return self._event(choice, {"function_call": function}) if calls[part] == 0 else b""
-        call = {"index": calls[part], "id": call_id, "type": "function", "function": function}
+            return self._event(choice, {"function_call": function}) if position == 0 else b""
+        call = {"index": position, "id": begun.id, "type": "function", "function": function}
         return self._event(choice, {"tool_calls": [call]})
 
     def _call_goes_on(self, chunk: ToolCallDelta) -> bytes:
         choice = self._choice(chunk.choice)
         position = choice.calls[chunk.part]
+        if chunk.part in choice.free_calls:
+            custom = {"input": chunk.arguments}
+            return self._event(chunk.choice, {"tool_calls": [{"index": position, "custom": custom}]})
         if chunk.arguments:
             choice.empty_calls.discard(chunk.part)
         function = {"arguments": chunk.arguments}
@@ -169,7 +178,7 @@ class EventWriter:
                 self._choice(choice).refuses = True
                 return self._event(choice, {"refusal": part.text})
             case ToolCall():
-                return self._call_started(choice, number, part.id, part.name, part.arguments)
+                return self._call_started(choice, number, part)
             case Image():
                 return self._event(choice, {"images": [write_image(part)]})
             case Opaque() if part.dialect == NAME and part.kind == "audio":
@@ -185,6 +194,7 @@ class _Choice:
         self.length = 0  # characters of text so far
         self.starts: dict[int, int] = {}  # how many there were before each part
         self.calls: dict[int, int] = {}  # our part numbers to positions among the tool calls
+        self.free_calls: set[int] = set()  # parts whose input is text
         self.empty_calls: set[int] = set()  # parts without arguments yet: callers parse them, and "" is not JSON
 
 

@@ -30,6 +30,9 @@ def summary_part(text: str) -> Item:
 
 
 def call_item(item_id: str, call: ToolCall, status: str) -> Item:
+    if call.is_free:
+        told = {"id": item_id, "type": "custom_tool_call", "status": status}
+        return {**told, "call_id": call.id, "name": call.name, "input": call.arguments}
     return {
         "id": item_id,
         "type": "function_call",

@@ -1,6 +1,7 @@
 """Where a part of a streamed answer stands, and the kinds of its events: a text's, a refusal's, a thought's."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from polyroute.dialects.openai_responses.output import Item, refusal_part, summary_part, text_part
 
@@ -18,6 +19,33 @@ DONE = {
     "text": "response.output_text.done",
     "refusal": "response.refusal.done",
     "summary": "response.reasoning_summary_text.done",
+}
+
+
+class Called(NamedTuple):
+    """How the input of a call is told."""
+
+    field: str
+    delta: str
+    done: str
+    shown: tuple[str, ...]  # with `done`
+    empty: str = ""  # where nothing came
+
+
+CALLED = {
+    "function_call": Called(
+        field="arguments",
+        delta="response.function_call_arguments.delta",
+        done="response.function_call_arguments.done",
+        shown=("name", "arguments"),
+        empty="{}",  # callers parse the arguments, and "" is not JSON
+    ),
+    "custom_tool_call": Called(
+        field="input",
+        delta="response.custom_tool_call_input.delta",
+        done="response.custom_tool_call_input.done",
+        shown=("input",),
+    ),
 }
 
 

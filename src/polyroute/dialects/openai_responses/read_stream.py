@@ -76,7 +76,7 @@ class ChunkReader:
             case "response.refusal.delta":
                 self._refuses = True
                 chunks.append(RefusalDelta(text=string(event, "delta"), part=self._part(event, "content")))
-            case "response.function_call_arguments.delta":
+            case "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta":
                 if (part := self._parts.get((_index(event, "output_index"), "call", 0), -1)) >= 0:
                     self._begun.add(part)
                     chunks.append(ToolCallDelta(arguments=string(event, "delta"), part=part))
@@ -133,7 +133,8 @@ class ChunkReader:
             return known
         part = self._number((index, "call", 0))
         call_id = string(item, "call_id") or string(item, "id")
-        chunks.append(ToolCallStarted(id=call_id, name=string(item, "name"), part=part))
+        is_free = item["type"] == "custom_tool_call"
+        chunks.append(ToolCallStarted(id=call_id, name=string(item, "name"), part=part, is_free=is_free))
         return part
 
     def _finish_item(self, index: int, item: Item, chunks: list[Chunk]) -> None:
@@ -142,7 +143,7 @@ class ChunkReader:
         self._kinds.add(kind)
         if _is_call(item):
             part = self._start_call(index, item, chunks)
-            if part not in self._begun and (arguments := string(item, "arguments")):
+            if part not in self._begun and (arguments := string(item, "arguments") or string(item, "input")):
                 chunks.append(ToolCallDelta(arguments=arguments, part=part))
         elif kind == "message":
             for inner, raw in enumerate(objects(item, "content")):
@@ -170,8 +171,8 @@ class ChunkReader:
 
 
 def _is_call(item: Item) -> bool:
-    """A function's call that every dialect can say; one in a namespace none but this one can."""
-    return item.get("type") == "function_call" and not item.get("namespace")
+    """A tool's call that other dialects can say; one in a namespace none but this one can."""
+    return item.get("type") in ("function_call", "custom_tool_call") and not item.get("namespace")
 
 
 def _index(event: Event, name: str) -> int:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from polyroute.dialects.fields import array, boolean, mapping, missing, one_of, text, wrong
 from polyroute.dialects.forbidden import media_at, refuse_private
+from polyroute.dialects.openai_chat.read_tools import read_custom
 from polyroute.dialects.openai_responses.names import NAME
 from polyroute.types.request import ProviderTool, Tool, ToolChoice
 
@@ -25,6 +26,8 @@ def _tool(raw: dict[str, object], at: str) -> Tool | ProviderTool:
     if raw.get("type") is None:
         missing(f"{at}.type", "the tool's type, such as `function`")
     kind = text(raw["type"], f"{at}.type")
+    if kind == "custom" and (custom := read_custom(raw, at)) is not None:
+        return custom
     if kind != "function":
         if raw.get("server_url") is not None:  # of an MCP server, which the provider calls
             media_at(text(raw["server_url"], f"{at}.server_url"), f"{at}.server_url")

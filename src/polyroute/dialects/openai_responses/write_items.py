@@ -50,6 +50,7 @@ def obstacles_in(parts: Iterable[Part]) -> list[str]:
 
 def write_input(messages: Iterable[Message], dropped: set[str]) -> list[Item]:
     items: list[Item] = []
+    free = set[str]()  # calls of tools whose input is text: their results are items of another kind
     for message in messages:
         if message.name is not None:
             dropped.add("name")
@@ -62,7 +63,12 @@ def write_input(messages: Iterable[Message], dropped: set[str]) -> list[Item]:
                     dropped.add("thinking")  # its signature is valid at its maker only
                 case ToolCall() | ToolResult():
                     _say(message, said, items, dropped)
-                    items.append(_call(part) if isinstance(part, ToolCall) else _result(part, dropped))
+                    if isinstance(part, ToolCall):
+                        free |= {part.id} if part.is_free else set()
+                        items.append(_call(part))
+                    else:
+                        kind = "custom_tool_call_output" if part.call_id in free else "function_call_output"
+                        items.append({"type": kind, **_result(part, dropped)})
                 case Opaque() if message.role in ("assistant", "tool"):
                     _say(message, said, items, dropped)
                     items.append(part.raw)
@@ -88,6 +94,8 @@ def _say(message: Message, said: list[Part], items: list[Item], dropped: set[str
 
 
 def _call(call: ToolCall) -> Item:
+    if call.is_free:
+        return {"type": "custom_tool_call", "call_id": call.id, "name": call.name, "input": call.arguments}
     return {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments or "{}"}
 
 
@@ -100,7 +108,7 @@ def _result(result: ToolResult, dropped: set[str]) -> Item:
     output: Any = "\n".join(texts)
     if len(texts) != len(result.parts):
         output = [written for part in result.parts for written in _written(part, _TEXT_IN, dropped)]
-    return {"type": "function_call_output", "call_id": result.call_id, "output": output}
+    return {"call_id": result.call_id, "output": output}
 
 
 def _written(part: Part, text_kind: str, dropped: set[str]) -> list[Item]:

@@ -5,10 +5,12 @@ had written are changed. Any other is built anew from the canonical form, and is
 nothing unless asked.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
+from polyroute.dialects.openai_chat.write_request import takes_free_input
 from polyroute.dialects.openai_responses.names import NAME, without_made
 from polyroute.dialects.openai_responses.read_request import LOGPROBS
 from polyroute.dialects.openai_responses.write_items import obstacles_in, write_input
@@ -68,7 +70,7 @@ def _translated(request: Request, target: Deployment, dropped: set[str]) -> dict
     if request.tools:
         body["tools"] = [_tool(tool, dropped) for tool in request.tools]
         if request.tool_choice is not None:
-            body["tool_choice"] = _tool_choice(request.tool_choice)
+            body["tool_choice"] = _tool_choice(request.tool_choice, request.tools)
         if request.parallel_tool_calls is not None:
             if "no_parallel_tool_calls" in target.quirks:
                 dropped.add("parallel_tool_calls")
@@ -114,16 +116,26 @@ def _tool(tool: Tool | ProviderTool, dropped: set[str]) -> dict[str, Any]:
         return tool.raw
     if tool.cache is not None:
         dropped.add("cache")
-    written: dict[str, Any] = {"type": "function", "name": tool.name}
+    written: dict[str, Any] = {"type": "function" if tool.free_input is None else "custom", "name": tool.name}
     if tool.description is not None:
         written["description"] = tool.description
+    if tool.free_input is not None:
+        if tool.free_input.syntax is not None:
+            written["format"] = {
+                "type": "grammar",
+                "syntax": tool.free_input.syntax,
+                "definition": tool.free_input.definition,
+            }
+        return written
     written["parameters"] = tool.parameters or {"type": "object", "properties": {}}
     written["strict"] = bool(tool.strict)  # unsaid, it is true here and false in every other dialect
     return written
 
 
-def _tool_choice(choice: ToolChoice) -> str | dict[str, Any]:
-    return {"type": "function", "name": choice.name} if choice.mode == "named" else choice.mode
+def _tool_choice(choice: ToolChoice, tools: Iterable[Tool | ProviderTool]) -> str | dict[str, Any]:
+    if choice.mode != "named":
+        return choice.mode
+    return {"type": "custom" if takes_free_input(choice.name, tools) else "function", "name": choice.name}
 
 
 def text_format(output: OutputFormat) -> dict[str, Any]:

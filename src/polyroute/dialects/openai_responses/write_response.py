@@ -124,7 +124,7 @@ class _Items:
                 if part.text and not is_told:
                     self._parts("reasoning").append(summary_part(part.text))
             case ToolCall():
-                self._put(call_item(self._id("fc"), part, "completed"))
+                self._put(call_item(self._id("ctc" if part.is_free else "fc"), part, "completed"))
             case Image():
                 self._put(image_item(self._id("ig"), part))
             case _ if (raw := opaque_raw(part)) is not None:

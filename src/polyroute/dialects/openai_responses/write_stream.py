@@ -19,7 +19,7 @@ from polyroute.dialects.openai_responses.output import (
     reasoning_item,
     write_logprobs,
 )
-from polyroute.dialects.openai_responses.places import ADDED, DONE, EMPTY, Place, at, inner
+from polyroute.dialects.openai_responses.places import ADDED, CALLED, DONE, EMPTY, Place, at, inner
 from polyroute.dialects.openai_responses.report import with_report
 from polyroute.dialects.openai_responses.stops import incomplete_reason
 from polyroute.dialects.openai_responses.usage import write_usage
@@ -73,7 +73,8 @@ class EventWriter:
             case ThinkingDelta(choice=0):
                 return self._thinking(chunk.part, chunk.text)
             case ToolCallStarted(choice=0):
-                return self._start_call(chunk.part, ToolCall(id=chunk.id, name=chunk.name, arguments=""))
+                begun = ToolCall(id=chunk.id, name=chunk.name, arguments="", is_free=chunk.is_free)
+                return self._start_call(chunk.part, begun)
             case ToolCallDelta(choice=0):
                 return self._call_goes_on(chunk.part, chunk.arguments)
             case PartAdded(choice=0):
@@ -133,7 +134,7 @@ class EventWriter:
 
     def _start_call(self, part: int, call: ToolCall) -> bytes:
         closed = self._close_item()
-        item = call_item(self._id("fc"), call, "in_progress")
+        item = call_item(self._id("ctc" if call.is_free else "fc"), call, "in_progress")
         opened = self._add_item(item)
         self._calls[part] = Place(item, len(self._items) - 1, item, 0)
         self._open_calls.append(part)
@@ -141,9 +142,10 @@ class EventWriter:
 
     def _call_goes_on(self, part: int, arguments: str) -> bytes:
         place = self._calls[part]
+        told = CALLED[place.item["type"]]
         if part not in self._open_calls:
-            place.item["arguments"] += arguments  # late: its item was told already, the answer's end has all
-        return self._delta("response.function_call_arguments.delta", place, arguments) if arguments else b""
+            place.item[told.field] += arguments  # late: its item was told already, the answer's end has all
+        return self._delta(told.delta, place, arguments) if arguments else b""
 
     def _add(self, part: Part, number: int) -> bytes:
         match part:
@@ -154,7 +156,7 @@ class EventWriter:
             case Refusal():
                 return self._refusal(number, part.text)
             case ToolCall():
-                begun = ToolCall(id=part.id, name=part.name, arguments="")
+                begun = ToolCall(id=part.id, name=part.name, arguments="", is_free=part.is_free)
                 return self._start_call(number, begun) + self._call_goes_on(number, part.arguments)
             case Image():
                 return self._whole(image_item(self._id("ig"), part))
@@ -235,11 +237,10 @@ class EventWriter:
         closed = b""
         for part in self._open_calls:
             place = self._calls[part]
-            item = place.item
-            # Callers parse the arguments, and "" is not JSON.
-            item |= {"arguments": item["arguments"] + "".join(place.pieces) or "{}", "status": status}
-            told = {"name": item["name"], "arguments": item["arguments"]}
-            closed += self._event("response.function_call_arguments.done", **at(place), **told)
+            item, told = place.item, CALLED[place.item["type"]]
+            item |= {told.field: item[told.field] + "".join(place.pieces) or told.empty, "status": status}
+            said = {name: item[name] for name in told.shown}
+            closed += self._event(told.done, **at(place), **said)
             closed += self._event("response.output_item.done", output_index=place.number, item=item)
         self._open_calls.clear()
         return closed

@@ -43,6 +43,7 @@ def chunks_of(response: Response) -> Iterator[Chunk]:
                         name=part.name,
                         part=number,
                         choice=choice.index,
+                        is_free=part.is_free,
                         thought_signature=part.thought_signature,
                     )
                     yield ToolCallDelta(arguments=part.arguments, part=number, choice=choice.index)

@@ -174,10 +174,16 @@ def test_functions_of_2023_are_paired_by_position() -> None:
     ]
 
 
-def test_a_custom_tool_call_stays_what_it_is() -> None:
+def test_a_custom_tools_call_brings_text() -> None:
     raw: dict[str, object] = {"id": "c", "type": "custom", "custom": {"name": "exp", "input": "1 + 1"}}
     (message,) = read_messages([{"role": "assistant", "tool_calls": [raw]}], "messages")
-    assert message.parts == (Opaque(dialect="openai_chat", kind="custom_tool_call", raw=raw),)
+    assert message.parts == (ToolCall(id="c", name="exp", arguments="1 + 1", is_free=True),)
+
+
+def test_a_call_of_a_kind_we_do_not_know_stays_what_it_is() -> None:
+    raw: dict[str, object] = {"id": "c", "type": "of_tomorrow", "of_tomorrow": {}}
+    (message,) = read_messages([{"role": "assistant", "tool_calls": [raw]}], "messages")
+    assert message.parts == (Opaque(dialect="openai_chat", kind="of_tomorrow_tool_call", raw=raw),)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.errors import InvalidRequest
-from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice
+from polyroute.types.request import FreeInput, OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice
 
 DIALECT = OpenAIChat()
 BASE: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 FUNCTION = {"name": "f", "description": "does", "parameters": {"type": "object"}, "strict": True}
+GRAMMAR = {"syntax": "regex", "definition": "[0-9]+"}
 TOOL = Tool(name="f", description="does", parameters={"type": "object"}, strict=True)
 
 
@@ -54,11 +55,25 @@ def parse(**fields: Any) -> Request:
         ("functions", [FUNCTION], "tools", (TOOL,)),
         (
             "tools",
-            [{"type": "custom", "custom": {"name": "c"}}],
+            [{"type": "custom", "custom": {"name": "c", "description": "d"}}],
+            "tools",
+            (Tool(name="c", description="d", free_input=FreeInput()),),
+        ),
+        (
+            "tools",
+            [{"type": "custom", "custom": {"name": "c", "format": {"type": "grammar", "grammar": GRAMMAR}}}],
+            "tools",
+            (Tool(name="c", free_input=FreeInput(syntax="regex", definition="[0-9]+")),),
+        ),
+        (
+            "tools",
+            [{"type": "custom", "custom": {"name": "c", "format": {"type": "new"}}}],
             "tools",
             (
                 ProviderTool(
-                    dialect="openai_chat", kind="custom", raw={"type": "custom", "custom": {"name": "c"}}
+                    dialect="openai_chat",
+                    kind="custom",
+                    raw={"type": "custom", "custom": {"name": "c", "format": {"type": "new"}}},
                 ),
             ),
         ),

@@ -106,7 +106,7 @@ def test_a_result_may_hold_pictures() -> None:
     [
         {"type": "item_reference", "id": "msg_1"},
         {"type": "web_search_call", "id": "ws_1", "status": "completed"},
-        {"type": "custom_tool_call_output", "call_id": "c", "output": "x"},
+        {"type": "custom_tool_call", "call_id": "c", "name": "n", "input": "x", "namespace": "crm"},
         {**CALL, "namespace": "crm"},
         {"type": "of_tomorrow"},
     ],
