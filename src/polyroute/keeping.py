@@ -6,16 +6,18 @@ An answer that its provider goes on with by itself is booked at its most when it
 its end learns what it took, and so do the books: once, in place of the estimate, before the caller is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import date
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from polyroute.authorisation import Action, Resource, allowed
 from polyroute.deciding import Deciding
 from polyroute.errors import InvalidRequest, PlanExhausted, ProviderError, UnknownModel, UnknownObject, Unsupported
 from polyroute.journey import Parts
-from polyroute.ports import KeepsAnswers, TellsLater
+from polyroute.ports import KeepsAnswers, Recall, TellsLater
 from polyroute.stages.assembly.savings import saving
 from polyroute.stages.execution import costs
 from polyroute.stages.route import Route
@@ -25,8 +27,9 @@ from polyroute.types.cards import Deadlines
 from polyroute.types.money import ZERO_USD
 from polyroute.types.receipt import Amended, Attempt, Receipt, Spent
 from polyroute.types.request import Reference, Request
-from polyroute.types.response import Usage
+from polyroute.types.response import Ended, Usage, WireBytes
 
+_DEADLINES = Deadlines(first_token_s=600.0, between_tokens_s=600.0)  # an answer may be long in the making
 _WRITTEN_S = 2.0  # how long an answer that goes on waits for its note: nobody could ask for it otherwise
 _ACTIONS: dict[str, Action] = {
     "read": "answers:read",
@@ -34,6 +37,17 @@ _ACTIONS: dict[str, Action] = {
     "delete": "answers:write",
     "cancel": "answers:write",
 }
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """An answer that its caller may ask for, and what is asked."""
+
+    owner: Owner
+    act: str
+    recall: Recall
+    door: str  # the dialect it was made in
+    dialect: TellsLater
+    provider: KeepsAnswers
 
 
 class Keeping:
@@ -88,32 +102,49 @@ class Keeping:
             )
         return next(iter(held), None)
 
-    async def ask(
-        self, caller: Caller, door: str, answer_id: str, act: str, query: Sequence[tuple[str, str]]
-    ) -> tuple[bytes, Owner]:
-        """What the provider says of an answer that it keeps. Raises UnknownObject where the caller has none such."""
+    async def find(self, caller: Caller, door: str, answer_id: str, act: str, query: Sequence[tuple[str, str]]) -> Kept:
+        """An answer, to be asked for. Raises UnknownObject where the caller has none such."""
         parts = self._parts
         dialect: object = parts.dialects[door]
         assert isinstance(dialect, TellsLater)  # its paths are offered
         recall = dialect.recall(answer_id, act, query)
         owner = (await self._find(caller, [answer_id], _ACTIONS[act])).get(answer_id)
-        if owner is None or owner.answer_id != answer_id or parts.owners is None:
+        if owner is None or owner.answer_id != answer_id:
             raise UnknownObject(f"there is no answer `{answer_id[:80]}`")
         provider: object = parts.around.providers.get(owner.provider)
         if not isinstance(provider, KeepsAnswers):
             raise Unsupported(f"`{owner.provider}`, which keeps this answer, cannot be asked for it any more")
-        admission = await parts.accounts.enter(caller, 0, parts.around.monotonic())
+        parts.accounts.leave(await parts.accounts.enter(caller, 0, parts.around.monotonic()))
+        return Kept(owner=owner, act=act, recall=recall, door=door, dialect=dialect, provider=provider)
+
+    async def ask(self, kept: Kept) -> bytes:
+        """What its provider says. Raises PlanExhausted."""
+        owners, owner = self._parts.owners, kept.owner
+        assert owners is not None  # who has an owner has them
         try:
-            body = await provider.recall(recall, Deadlines())
+            body = await kept.provider.recall(kept.recall, kept.door, _DEADLINES)
         except ProviderError as exc:
-            raise PlanExhausted(f"{owner.provider}: {exc.message}", (), exc) from exc
-        finally:
-            parts.accounts.leave(admission)
-        if act == "delete":
-            await parts.owners.drop(owner)
-        elif owner.is_estimated and act != "input" and (usage := dialect.final_usage(body)) is not None:
+            raise _failed(owner, exc) from exc
+        if kept.act == "delete":
+            await owners.drop(owner)
+        elif owner.is_estimated and kept.act != "input" and (usage := kept.dialect.final_usage(body)) is not None:
             await self._settle(owner, usage)
-        return body, owner
+        return body
+
+    async def follow(self, kept: Kept) -> AsyncGenerator[bytes, None]:
+        """Its events as they come; the last leaves when the books have what it took. Raises PlanExhausted."""
+        owner = kept.owner
+        try:
+            async with aclosing(kept.provider.follow(kept.recall, kept.door, _DEADLINES)) as chunks:
+                async for chunk in chunks:
+                    if isinstance(chunk, WireBytes):
+                        yield chunk.data
+                    elif isinstance(chunk, Ended):
+                        if owner.is_estimated and chunk.usage is not None:
+                            await self._settle(owner, chunk.usage)
+                        yield chunk.wire or b""
+        except ProviderError as exc:
+            raise _failed(owner, exc) from exc
 
     async def _find(self, caller: Caller, ids: Sequence[str], action: Action) -> dict[str, Owner]:
         owners = self._parts.owners
@@ -143,6 +174,10 @@ class Keeping:
         except UnknownModel:
             return None
         return corrected(receipt, owner, usage, route)
+
+
+def _failed(owner: Owner, error: ProviderError) -> PlanExhausted:
+    return PlanExhausted(f"{owner.provider}: {error.message}", (), error)
 
 
 def corrected(receipt: Receipt, owner: Owner, usage: Usage, route: Route) -> Receipt | None:

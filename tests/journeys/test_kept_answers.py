@@ -287,6 +287,27 @@ async def test_a_background_stream_that_its_caller_leaves_is_booked_at_its_most_
     assert (read.state, read.cost_usd) == ("cancelled", Decimal("0.0008"))
 
 
+async def test_a_background_stream_is_taken_up_again_and_costs_what_it_took(
+    rig: Rig, oai: openai.AsyncOpenAI, provider: Upstream
+) -> None:
+    provider.script = lambda heard: whole(kept(status="queued", background=True))
+    told = await rig.post(
+        RESPONSES, {"model": "first", "input": "think", "background": True, "max_output_tokens": 1000}
+    )
+    provider.script = lambda heard: events(kept(background=True))
+    seen = [event.type async for event in await oai.responses.retrieve("resp_1", stream=True, starting_after=1)]
+    assert provider.last.path == "/one/responses/resp_1?starting_after=1&stream=true"
+    assert (seen[0], seen[-1]) == ("response.created", "response.completed")
+    assert (await rig.receipt(told)).cost_usd == Decimal("0.0008")
+
+    provider.script = lambda heard: whole({"error": {"message": "It is gone.", "type": "invalid_request_error"}}, 404)
+    with pytest.raises(openai.NotFoundError):
+        await oai.responses.retrieve("resp_1", stream=True)
+    provider.script = lambda heard: events(kept(status="in_progress", background=True))  # cut before its end
+    with pytest.raises(openai.APIError):
+        _ = [event async for event in await oai.responses.retrieve("resp_1", stream=True)]
+
+
 async def test_a_cancelled_answer_stays_booked_at_its_most(rig: Rig, provider: Upstream) -> None:
     provider.script = lambda heard: whole(kept(status="queued", background=True))
     told = await rig.post(

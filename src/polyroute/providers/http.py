@@ -193,22 +193,42 @@ class HttpProvider:
             reply.close()
             await body.aclose()
 
-    async def recall(self, act: Recall, deadlines: Deadlines) -> bytes:
-        """Fulfils the port `KeepsAnswers`. Ids of what is kept are of the account: no model stands in the address."""
+    async def recall(self, act: Recall, door: str, deadlines: Deadlines) -> bytes:
+        """Fulfils the port `KeepsAnswers`, as `follow` does."""
+        reply = await self._recalled(act, door, self._whole_headers, deadlines)
+        try:
+            return await reply.read()
+        finally:
+            reply.close()
+
+    async def follow(self, act: Recall, door: str, deadlines: Deadlines) -> AsyncGenerator[Chunk, None]:
+        reader = self._by_name[door].open_reader(same_dialect=True)
+        reply = await self._recalled(act, door, self._stream_headers, deadlines)
+        body = reply.chunks()
+        try:
+            async for data in body:
+                for chunk in reader.feed(data):
+                    yield chunk
+                    if type(chunk) is Ended:
+                        return
+            for chunk in reader.close():
+                yield chunk
+        finally:
+            reply.close()
+            await body.aclose()
+
+    async def _recalled(self, act: Recall, door: str, headers: SealedHeaders, deadlines: Deadlines) -> UpstreamReply:
+        """An answer of 2xx. Ids of what is kept are of the account: no model stands in the address."""
         joined = "&".join(filter(None, (self._query[1:], act.query)))
         url = f"{self._root}{act.path}{'?' if joined else ''}{joined}"
-        headers = self._whole_headers
         if act.method == "POST":
             reply = await self._transport.post(url, b"", headers, deadlines)
         else:
             ask = self._transport.get if act.method == "GET" else self._transport.delete
             reply = await ask(url, headers, deadlines)
         if reply.status >= 400:
-            raise await self._failure(self._dialects[0], reply)
-        try:
-            return await reply.read()
-        finally:
-            reply.close()
+            raise await self._failure(self._by_name[door], reply)
+        return reply
 
     async def aclose(self) -> None:
         """The transport is shared, and closed by whoever opened it."""

@@ -18,7 +18,7 @@ _MOST_ITEMS = 1_000
 _LONGEST = 256  # characters of an id, or of a value in a query
 _UNDER_WAY = ("queued", "in_progress")
 _PATHS: Mapping[str, tuple[Literal["GET", "POST", "DELETE"], str, frozenset[str]]] = {
-    "read": ("GET", "", frozenset({"include", "include[]"})),
+    "read": ("GET", "", frozenset({"include", "include[]", "include_obfuscation", "starting_after", "stream"})),
     "delete": ("DELETE", "", frozenset()),
     "cancel": ("POST", "/cancel", frozenset()),
     "input": ("GET", "/input_items", frozenset({"after", "before", "limit", "order", "include", "include[]"})),
@@ -59,9 +59,9 @@ def recall(answer_id: str, act: str, query: Sequence[tuple[str, str]]) -> Recall
             raise InvalidRequest(f"`{shown}` is not known here", field=shown, code="unknown_parameter")
         if len(value) > _LONGEST:
             raise InvalidRequest(f"`{name}` is longer than {_LONGEST} characters", field=name, code="out_of_range")
-    return Recall(
-        method=method, path=f"/responses/{quote(answer_id, safe='')}{path}", query=urlencode(query, safe="[]")
-    )
+    streams = ("stream", "true") in query
+    path = f"/responses/{quote(answer_id, safe='')}{path}"
+    return Recall(method=method, path=path, query=urlencode(query, safe="[]"), streams=streams)
 
 
 def final_usage(body: bytes) -> Usage | None:

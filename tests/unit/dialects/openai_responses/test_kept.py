@@ -50,6 +50,11 @@ def test_an_answer_is_kept_under_its_ids(body: bytes, kept: tuple[str, ...]) -> 
         ),
         (
             "read",
+            (("stream", "true"), ("starting_after", "7")),
+            Recall(method="GET", path="/responses/resp_1", query="stream=true&starting_after=7", streams=True),
+        ),
+        (
+            "read",
             (("include[]", "a"), ("include[]", "b")),
             Recall(method="GET", path="/responses/resp_1", query="include[]=a&include[]=b"),
         ),
