@@ -9,9 +9,12 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from polyroute.dialects.fields import integer, wrong
 from polyroute.errors import InvalidRequest
 
 MEDIA_TYPE = "multipart/form-data"
+FORM = MEDIA_TYPE  # where `Wire.body` keeps an upload; no field of one can be called so
+_TRUE = {"true": True, "1": True, "false": False, "0": False}
 _MAX_PARTS = 100
 _MAX_HEAD_BYTES = 4_096  # of one part
 _MAX_FIELD_BYTES = 200_000  # of a field that is no file
@@ -94,6 +97,20 @@ def fields_of(form: Form) -> dict[str, object]:
         else:
             fields[part.name] = text
     return fields
+
+
+def flag(value: object, at: str) -> bool:
+    """As a form writes it, or JSON."""
+    if type(value) is bool:
+        return value
+    said = _TRUE.get(value.lower()) if isinstance(value, str) else None
+    return wrong(at, "`true` or `false`", value) if said is None else said
+
+
+def count(value: object, at: str, low: int, high: int) -> int:
+    """Likewise, a whole number; both ends are inclusive."""
+    is_digits = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10
+    return integer(int(str(value)) if is_digits else value, at, low, high)
 
 
 def _boundary(content_type: str) -> bytes:

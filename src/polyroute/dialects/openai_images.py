@@ -30,8 +30,8 @@ from polyroute.types.response import Choice, PartAdded, Response, StopReason, Un
 NAME = "openai_images"
 DEFAULT_MODEL = "dall-e-2"  # API reference, `model`
 _DEFAULT_KIND = "standard/1024x1024"
-_MAX_PROMPT = 128_000  # characters; the models' own limits are 1,000 to 32,000
-_MAX_IMAGES = 10  # API reference, `n`
+MAX_PROMPT = 128_000  # characters; the models' own limits are 1,000 to 32,000
+MAX_IMAGES = 10  # API reference, `n`
 _KNOWN = frozenset({"model", "prompt", "n", "stream", "user"})
 
 
@@ -56,12 +56,13 @@ class OpenAIImages(OpenAIOperation):
     name = NAME
     operation: Operation = "image"
     path = "/images/generations"
+    event = "image_generation"  # how a stream's events are called
 
     def parse_request(self, body: dict[str, object], headers: Mapping[str, str]) -> Request:
         prompt, n, stream, user = (body.get(name) for name in ("prompt", "n", "stream", "user"))
         if prompt is None:
             missing("prompt", "the text that describes the image")
-        count = 1 if n is None else integer(n, "n", 1, _MAX_IMAGES)
+        count = 1 if n is None else integer(n, "n", 1, MAX_IMAGES)
         extensions = further(body, _KNOWN)
         for name in ("size", "quality", "response_format", "output_format", "background", "style", "moderation"):
             if name in extensions:
@@ -69,9 +70,9 @@ class OpenAIImages(OpenAIOperation):
         return Request(
             model=model_of(body, DEFAULT_MODEL),
             operation="image",
-            messages=said_by_user(given_text(prompt, "prompt", _MAX_PROMPT)),
+            messages=said_by_user(given_text(prompt, "prompt", MAX_PROMPT)),
             n=count,
-            units=Units(images=count, image_kind=_kind(extensions)),
+            units=Units(images=count, image_kind=image_kind(extensions)),
             stream=stream is not None and boolean(stream, "stream"),
             end_user=None if user is None else text(user, "user"),
             extensions=extensions,
@@ -111,18 +112,18 @@ class OpenAIImages(OpenAIOperation):
 
     def told(self, chunk: object) -> Told | None:
         if isinstance(chunk, PartAdded) and isinstance(chunk.content, Image):
-            return {"type": "image_generation.completed", **_written(chunk.content)}
+            return {"type": f"{self.event}.completed", **_written(chunk.content)}
         return None
 
     def events_of(self, response: Response) -> list[Told]:
         images = [part for choice in response.choices for part in choice.parts if isinstance(part, Image)]
-        events: list[Told] = [{"type": "image_generation.completed", **_written(image)} for image in images]
+        events: list[Told] = [{"type": f"{self.event}.completed", **_written(image)} for image in images]
         if response.usage is not None:
             events[-1]["usage"] = _write_usage(response.usage)
         return events
 
 
-def _kind(extensions: Mapping[str, object]) -> str:
+def image_kind(extensions: Mapping[str, object]) -> str:
     """ "hd/1024x1024": DALL-E's defaults where nothing is said; `auto` is whatever the model makes of it."""
     quality, size = extensions.get("quality", "standard"), extensions.get("size", "1024x1024")
     return f"{quality}/{size}"

@@ -17,7 +17,7 @@ from msgspec import Struct
 from polyroute.dialects.audio_length import length_of
 from polyroute.dialects.fields import mapping, missing, one_of, text, wrong
 from polyroute.dialects.forbidden import media_at
-from polyroute.dialects.multipart import Form, Part
+from polyroute.dialects.multipart import FORM, Form, Part, flag
 from polyroute.dialects.openai_events import Told, WireUsage
 from polyroute.dialects.openai_operation import (
     OpenAIOperation,
@@ -35,10 +35,8 @@ from polyroute.types.content import Text
 from polyroute.types.request import Operation, Request, Wire
 from polyroute.types.response import Choice, Ended, Reply, Response, StopReason, TextDelta, Units, Usage
 
-FORM = "multipart/form-data"  # where `Wire.body` keeps the upload; no field of one can be called so
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 _JSON = "application/json"
-_TRUE = {"true": True, "1": True, "false": False, "0": False}
 _UNSEEN = Units(audio_ms=4 * 3_600_000, likely_audio_ms=600_000, estimated=True)  # a recording we do not get to see
 _KNOWN = frozenset({FORM, "model", "file", "stream", "prompt", "temperature"})
 
@@ -75,7 +73,7 @@ class OpenAITranscriptions(OpenAIOperation):
             operation="transcription",
             messages=said_by_user("" if prompt is None else text(prompt, "prompt")),
             units=_uploaded(form) if isinstance(form, Form) else _given(body),
-            stream=stream is not None and _flag(stream, "stream"),
+            stream=stream is not None and flag(stream, "stream"),
             extensions=extensions,
             wire=Wire(dialect=self.name, body=body),
         )
@@ -187,13 +185,6 @@ def _check_temperature(value: object) -> None:
     except ValueError:
         pass
     wrong("temperature", "a number from 0 to 2", value, code="out_of_range")
-
-
-def _flag(value: object, at: str) -> bool:
-    if type(value) is bool:
-        return value
-    flag = _TRUE.get(value.lower()) if isinstance(value, str) else None
-    return wrong(at, "`true` or `false`", value) if flag is None else flag
 
 
 def _named(part: Part, model: str) -> Part:

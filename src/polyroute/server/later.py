@@ -8,7 +8,6 @@ ADMIN = (
     "pipelines", "economics",
 )  # fmt: skip
 PATHS: tuple[tuple[str, str], ...] = (
-    ("POST", "/v1/images/edits"),
     ("POST", "/v1/files"),
     ("GET", "/v1/files"),
     ("GET", "/v1/files/{id}"),

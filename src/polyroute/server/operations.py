@@ -8,8 +8,7 @@ from contextlib import aclosing
 
 from msgspec import Struct
 
-from polyroute.dialects.multipart import fields_of, read_form
-from polyroute.dialects.openai_transcriptions import FORM
+from polyroute.dialects.multipart import FORM, fields_of, read_form
 from polyroute.server.endpoints import Endpoint
 from polyroute.server.exchange import Exchange
 from polyroute.server.headers import media_type, report
@@ -43,16 +42,29 @@ def endpoints() -> list[Endpoint]:
         )
         for root in ("/v1", "")
     ]
+    edited = [
+        Endpoint(
+            method="POST",
+            path=f"{root}/images/{name}",
+            handler=UploadDoor(dialect=f"openai_image_{name}"),
+            summary=summary,
+        )
+        for name, summary in (
+            ("edits", "Images made of uploaded ones and a text, OpenAI's shape"),
+            ("variations", "Variations of an uploaded image, OpenAI's shape"),
+        )
+        for root in ("/v1", "")
+    ]
     spoken = [
         Endpoint(method="POST", path=f"{root}/audio/speech", handler=speak, summary="A text spoken, OpenAI's shape")
         for root in ("/v1", "")
     ]
     again = Endpoint(method="POST", path="/v2/rerank", handler=ModelDoor(dialect="rerank"), summary="As /v1/rerank")
-    return [*plain, again, *heard, *spoken]
+    return [*plain, again, *heard, *edited, *spoken]
 
 
 class UploadDoor(Struct, frozen=True, kw_only=True):
-    """A path where callers upload a recording, or send a JSON body that holds it."""
+    """A path where callers upload a recording or images; or send a JSON body that holds them."""
 
     dialect: str
 

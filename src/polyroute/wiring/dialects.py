@@ -6,6 +6,7 @@ from polyroute.dialects.gemini import Gemini, GeminiArray, GeminiEmbeddings
 from polyroute.dialects.openai_chat import OpenAIChat
 from polyroute.dialects.openai_completions import OpenAICompletions
 from polyroute.dialects.openai_embeddings import OpenAIEmbeddings
+from polyroute.dialects.openai_image_edits import OpenAIImageEdits, OpenAIImageVariations
 from polyroute.dialects.openai_images import OpenAIImages
 from polyroute.dialects.openai_moderations import OpenAIModerations
 from polyroute.dialects.openai_responses import OpenAIResponses
@@ -31,6 +32,8 @@ OPENAI_SHAPED: tuple[Dialect, ...] = (
     OpenAIModerations(),
     Rerank(),
     OpenAIImages(),
+    OpenAIImageEdits(),
+    OpenAIImageVariations(),
     OpenAITranscriptions(),
     OpenAITranscriptions("openai_translations", "/audio/translations"),
     OpenAISpeech(),
