@@ -31,6 +31,7 @@ from polyroute.state.health.health import Health
 from polyroute.stores import books as reading
 from polyroute.stores.amending import Change
 from polyroute.stores.books import Books
+from polyroute.stores.expiry import Expiring
 from polyroute.stores.journal.journal import Journal
 from polyroute.stores.journal.lines import Settled
 from polyroute.stores.ledger import JournaledLedger
@@ -118,6 +119,9 @@ class SimLedger(JournaledLedger):
             self._world.kill(self._life)
             raise Killed
         return booked
+
+    def _expiring(self) -> Expiring:
+        raise NotImplementedError  # nothing is ever so old here
 
     def _amend(self, request_id: str, change: Change) -> Amended | None:
         raise NotImplementedError  # nothing here is asked for again

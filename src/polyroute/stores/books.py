@@ -17,6 +17,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
+from polyroute.stores.expiry import Going
 from polyroute.stores.figures import Figures, Observation, add_up
 from polyroute.stores.journal.files import is_live, journal_paths, read_journal
 from polyroute.stores.journal.lines import Contents, OpenRequest, Settled
@@ -237,13 +238,21 @@ class Books(ABC):
                 key=lambda entry: (entry.request.opened_us, entry.request.id),
             )
 
+    def past(self, going: Going) -> int:
+        """How many of its kind are past their time, and there still."""
+        query = {"receipts": "count_receipts", "ledger": "count_requests", "notes": "count_notes"}[going.kind]
+        with self._one_state() as state:
+            return sum(count for (count,) in state.rows(query, to_micros(going.before)))
+
     def verify(self) -> list[Finding]:
         """Everything wrong in the books; empty where they balance."""
         findings = [_finding("damaged_file", None, fault) for fault in self.faults()]
         if findings:
             return findings
+        with self._one_state() as state:  # first: what goes meanwhile is not missing
+            receipts_from_us = max((before_us for (before_us,) in state.rows("expired_before", "receipts")), default=0)
         for entry in self.entries():
-            findings += check_entry(entry)
+            findings += check_entry(entry, receipts_from_us=receipts_from_us)
         with self._one_state() as state:
             for request_id, attempt_id in state.rows("find_stray_attempts"):
                 findings.append(_finding("stray_row", request_id, f"attempt {attempt_id} has no request"))

@@ -9,9 +9,8 @@ waits: in memory and in the journal, or, for a database on another machine, put 
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +21,8 @@ from msgspec import Struct
 from polyroute.errors import StoreError
 from polyroute.stores.amending import Change
 from polyroute.stores.drain import LONGEST_PAUSE_S, Drain
-from polyroute.stores.journal.files import DeadJournal, Turn, claim, journal_paths
+from polyroute.stores.expiry import Expiring, Going, expire
+from polyroute.stores.journal.files import DeadJournal, claim, journal_paths, whole_turn
 from polyroute.stores.journal.journal import Journal
 from polyroute.stores.journal.lines import OpenRequest, Settled, settled
 from polyroute.stores.recovery import in_flight, recover
@@ -33,7 +33,6 @@ from polyroute.types.receipt import Amended, AttemptOpening, Opening, Receipt, S
 Durability = Literal["process", "power"]
 
 _LOG = logging.getLogger(__name__)
-_TURN_TRIES, _TURN_PAUSE_S = 1000, 0.01  # for another process's recovery to end
 _RECOVERY_BATCH = 2000  # requests per commit: what is settled meanwhile waits for one
 # Settlements that the database has not taken yet:
 _FULL = 2_048  # who brings more waits for it, or they are put aside
@@ -146,25 +145,8 @@ class JournaledLedger(ABC):
         does not take is left for the next time: StoreError.
         """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._prepare)
-        async with self._turn():
+        async with whole_turn(self._journals):
             return await self._recover(now)
-
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        try:
-            turn = Turn(self._journals)
-        except OSError as fault:
-            raise StoreError(f"the folder {self._journals} cannot be used: {fault}") from fault
-        try:
-            for _ in range(_TURN_TRIES):
-                if turn.take():
-                    break
-                await asyncio.sleep(_TURN_PAUSE_S)
-            else:
-                raise StoreError(f"another process is recovering {self._journals} for too long")
-            yield
-        finally:
-            turn.give()
 
     async def _recover(self, now: datetime) -> Recovery:
         left = [journal for path in journal_paths(self._journals) if (journal := claim(path)) is not None]
@@ -186,6 +168,18 @@ class JournaledLedger(ABC):
                 journal.leave()
         dead = sorted({journal.replica for journal, _ in held})
         return Recovery(requests=requests, cost_usd=cost_usd, dead=tuple(dead))
+
+    async def expire(
+        self, going: Going, *, anew: bool = False, tell: Callable[[int], object] = lambda removed: None
+    ) -> int | None:
+        """How many of its kind went; None: another process is at it. Between batches bookings have their turn.
+
+        From where it ended last, or `anew` from the oldest. `tell` hears how many are gone, after every batch. Raises
+        StoreError; what is gone by then stays gone.
+        """
+        self._refuse_if_closed()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._prepare)
+        return await expire(self._expiring(), self._thread, going, anew=anew, tell=tell)
 
     async def drain(self) -> None:
         """Everything settled so far is in the database when this returns. Raises StoreError."""
@@ -220,6 +214,9 @@ class JournaledLedger(ABC):
     @abstractmethod
     def _amend(self, request_id: str, change: Change) -> Amended | None:
         """Of what is in the database. In the thread; StoreError where nothing was written."""
+
+    @abstractmethod
+    def _expiring(self) -> Expiring: ...
 
     @abstractmethod
     def _prepare(self) -> None:

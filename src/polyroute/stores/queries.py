@@ -28,6 +28,16 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     find_stray_attempts: str
     find_stray_receipts: str
     find_shared_attempts: str
+    find_batch_end: str
+    expire_receipts: str
+    expire_attempts: str
+    expire_requests: str
+    expire_notes: str
+    note_expired: str
+    expired_before: str
+    count_receipts: str
+    count_requests: str
+    count_notes: str
 
 
 def parse_queries(text: str) -> Queries:

@@ -1,9 +1,9 @@
 """Whether the books balance: every finding as a value, none where they do. Pure.
 
-Checked of each settled request: its final state; the sum of its attempts against its cost; that its receipt is
-kept and tells the same state, cost, attempts and attempt costs; that a cost called complete has no attempt
-without a price; that no count or cost is negative. What spans requests (rows without a request, an attempt in
-two requests, requests left open by a dead process) the store finds and puts into the same words.
+Checked of each settled request: its final state; the sum of its attempts against its cost; that its receipt is kept,
+but for one past its retention, and tells the same state, cost, attempts and attempt costs; that a cost called complete
+has no attempt without a price; that no count or cost is negative. What spans requests (rows without a request, an
+attempt in two requests, requests left open by a dead process) the store finds and puts into the same words.
 """
 
 from typing import Literal
@@ -46,7 +46,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     receipt: Receipt | None
 
 
-def check_entry(entry: Entry) -> list[Finding]:
+def check_entry(entry: Entry, *, receipts_from_us: int = 0) -> list[Finding]:
+    """Of requests that arrived before `receipts_from_us` the receipt may be past its retention."""
     request, attempts, receipt = entry.request, entry.attempts, entry.receipt
     findings: list[Finding] = []
 
@@ -61,6 +62,8 @@ def check_entry(entry: Entry) -> list[Finding]:
             found("negative", f"attempt {attempt.id} has a negative count or cost")
         if attempt.cost_nanos is None and attempt.input_tokens is not None and request.cost_complete:
             found("price_missing", f"attempt {attempt.id} has tokens and no cost, yet the cost is called complete")
+    if receipt is None and request.opened_us < receipts_from_us:
+        return findings
     if receipt is None:
         found("receipt_missing", "its receipt is not there, or cannot be read")
         return findings

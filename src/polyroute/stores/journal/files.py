@@ -5,14 +5,19 @@ it ends; a file whose lock can be taken is nobody's. `flock` and not `fcntl` loc
 descriptor of the file is closed.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from polyroute.errors import StoreError
 from polyroute.stores.journal.lines import Contents, mentions, read_lines
 
 _NOTHING = b""
+_TURN_TRIES, _TURN_PAUSE_S = 1000, 0.01  # for another process's recovery to end
 
 
 class DeadJournal:
@@ -85,17 +90,36 @@ def replica_of(path: Path) -> str:
 
 
 class Turn:
-    """One process at a time recovers a folder's journals: who comes next finds all of it in the books."""
+    """One process at a time: by default to recover a folder's journals; who comes next finds all of it in the books."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "recovery") -> None:
         """Raises OSError."""
-        self._descriptor = os.open(folder / "recovery.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def take(self) -> bool:
         return _lock(self._descriptor, fcntl.LOCK_EX)
 
     def give(self) -> None:
         os.close(self._descriptor)
+
+
+@asynccontextmanager
+async def whole_turn(folder: Path) -> AsyncIterator[None]:
+    """A turn, waited for. Raises StoreError."""
+    try:
+        turn = Turn(folder)
+    except OSError as fault:
+        raise StoreError(f"the folder {folder} cannot be used: {fault}") from fault
+    try:
+        for _ in range(_TURN_TRIES):
+            if turn.take():
+                break
+            await asyncio.sleep(_TURN_PAUSE_S)
+        else:
+            raise StoreError(f"another process is recovering {folder} for too long")
+        yield
+    finally:
+        turn.give()
 
 
 def create(path: Path) -> int:

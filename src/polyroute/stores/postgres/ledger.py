@@ -6,12 +6,14 @@ from pathlib import Path
 
 from polyroute.errors import StoreError
 from polyroute.stores.amending import Change
+from polyroute.stores.expiry import Expiring
 from polyroute.stores.journal.journal import Journal
 from polyroute.stores.journal.lines import Settled
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.postgres.booking import amend, book
 from polyroute.stores.postgres.books import QUERIES, PostgresBooks
 from polyroute.stores.postgres.connection import Address, Patient, let_go, migrate
+from polyroute.stores.postgres.expiring import PostgresExpiring
 from polyroute.types.receipt import Amended, Receipt
 
 _LOOK_UP_S = 3.0
@@ -47,6 +49,9 @@ class PostgresLedger(JournaledLedger):
         except StoreError:
             self._disconnect()
             raise
+
+    def _expiring(self) -> Expiring:
+        return PostgresExpiring(self._connected, self._address, QUERIES)
 
     def _look_up(self, request_id: str) -> Receipt | None:
         if self._books is None:

@@ -135,3 +135,34 @@ SELECT request_id FROM receipts WHERE NOT EXISTS (SELECT 1 FROM requests WHERE i
 
 -- name: find_shared_attempts
 SELECT id, count(*) FROM attempts WHERE substr(id, 1, 1) <> '.' GROUP BY id HAVING count(*) > 1;
+
+-- name: find_batch_end
+SELECT opened_us FROM requests WHERE opened_us >= %s AND opened_us < %s ORDER BY opened_us LIMIT 1 OFFSET %s;
+
+-- name: expire_receipts
+DELETE FROM receipts WHERE request_id IN (SELECT id FROM requests WHERE opened_us >= %s AND opened_us < %s);
+
+-- name: expire_attempts
+DELETE FROM attempts WHERE request_id IN (SELECT id FROM requests WHERE opened_us >= %s AND opened_us < %s);
+
+-- name: expire_requests
+DELETE FROM requests WHERE opened_us >= %s AND opened_us < %s;
+
+-- name: expire_notes
+DELETE FROM notes WHERE (space, name) IN (SELECT space, name FROM notes WHERE until_us <= %s LIMIT %s);
+
+-- name: note_expired
+INSERT INTO expired (kind, before_us) VALUES (%s, %s)
+ON CONFLICT (kind) DO UPDATE SET before_us = greatest(expired.before_us, excluded.before_us);
+
+-- name: expired_before
+SELECT before_us FROM expired WHERE kind = %s;
+
+-- name: count_receipts
+SELECT count(*) FROM receipts AS r JOIN requests AS q ON q.id = r.request_id WHERE q.opened_us < %s;
+
+-- name: count_requests
+SELECT count(*) FROM requests WHERE opened_us < %s;
+
+-- name: count_notes
+SELECT count(*) FROM notes WHERE until_us <= %s;

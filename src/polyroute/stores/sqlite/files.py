@@ -57,6 +57,9 @@ def connect(path: Path, *, patience_s: float, must_exist: bool = False) -> sqlit
             isolation_level=None,
             check_same_thread=False,  # the owner hands it to one thread at a time
         )
+        if not must_exist:  # of a file that is made now; of any other it changes nothing
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     except sqlite3.Error as fault:
         raise store_error(fault, path) from fault
     return connection
@@ -66,7 +69,6 @@ def open_books(path: Path, durability: Durability) -> sqlite3.Connection:
     """The one writing connection of a process, its schema up to date. Raises StoreError."""
     connection = connect(path, patience_s=_OPEN_PATIENCE_S)
     try:
-        connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
         # In WAL mode NORMAL leaves a commit to the operating system, which outlives a killed process; FULL
         # waits for the disk at each commit: https://www.sqlite.org/pragma.html#pragma_synchronous

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from polyroute.errors import StoreError
 from polyroute.stores.amending import Change
+from polyroute.stores.expiry import Expiring
 from polyroute.stores.journal.journal import Journal
 from polyroute.stores.journal.lines import Settled
 from polyroute.stores.ledger import Durability, JournaledLedger
@@ -14,6 +15,7 @@ from polyroute.stores.ledger import Recovery as Recovery
 from polyroute.stores.sqlite.booking import amend, book
 from polyroute.stores.sqlite.books import Books, journals_folder
 from polyroute.stores.sqlite.checkpoints import shorten_log
+from polyroute.stores.sqlite.expiring import SqliteExpiring
 from polyroute.stores.sqlite.files import open_books, store_error
 from polyroute.stores.sqlite.queries import load_queries
 from polyroute.types.receipt import Amended, Receipt
@@ -51,6 +53,9 @@ class SqliteLedger(JournaledLedger):
 
     def _amend(self, request_id: str, change: Change) -> Amended | None:
         return amend(self._connection, self._path, self._queries, request_id, change)
+
+    def _expiring(self) -> Expiring:
+        return SqliteExpiring(self._connection, self._path, journals_folder(self._path), self._queries)
 
     def _settled_in_database(self, request_id: str) -> Receipt | None:
         return self._books.settled(request_id)

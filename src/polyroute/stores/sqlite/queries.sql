@@ -103,3 +103,34 @@ SELECT request_id FROM receipts WHERE NOT EXISTS (SELECT 1 FROM requests WHERE i
 
 -- name: find_shared_attempts
 SELECT id, count(*) FROM attempts WHERE substr(id, 1, 1) <> '.' GROUP BY id HAVING count(*) > 1;
+
+-- name: find_batch_end
+SELECT opened_us FROM requests WHERE opened_us >= ? AND opened_us < ? ORDER BY opened_us LIMIT 1 OFFSET ?;
+
+-- name: expire_receipts
+DELETE FROM receipts WHERE request_id IN (SELECT id FROM requests WHERE opened_us >= ? AND opened_us < ?);
+
+-- name: expire_attempts
+DELETE FROM attempts WHERE request_id IN (SELECT id FROM requests WHERE opened_us >= ? AND opened_us < ?);
+
+-- name: expire_requests
+DELETE FROM requests WHERE opened_us >= ? AND opened_us < ?;
+
+-- name: expire_notes
+DELETE FROM notes WHERE (space, name) IN (SELECT space, name FROM notes WHERE until_us <= ? LIMIT ?);
+
+-- name: note_expired
+INSERT INTO expired (kind, before_us) VALUES (?, ?)
+ON CONFLICT (kind) DO UPDATE SET before_us = max(expired.before_us, excluded.before_us);
+
+-- name: expired_before
+SELECT before_us FROM expired WHERE kind = ?;
+
+-- name: count_receipts
+SELECT count(*) FROM receipts AS r JOIN requests AS q ON q.id = r.request_id WHERE q.opened_us < ?;
+
+-- name: count_requests
+SELECT count(*) FROM requests WHERE opened_us < ?;
+
+-- name: count_notes
+SELECT count(*) FROM notes WHERE until_us <= ?;
