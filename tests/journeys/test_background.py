@@ -1,4 +1,4 @@
-"""An answer its provider still works on is booked at its most: nobody tells the gateway what it took in the end."""
+"""An answer its provider still works on is booked at its most, until somebody reads it after its end."""
 
 from decimal import Decimal
 from pathlib import Path
