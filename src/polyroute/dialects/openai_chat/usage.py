@@ -6,11 +6,11 @@ OpenAI counts cached and audio tokens inside `prompt_tokens`, reasoning and audi
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
+from msgspec.structs import replace
 
 from polyroute.dialects.json_text import UNREADABLE
+from polyroute.dialects.openai_usage import Counts, disjoint
 from polyroute.types.response import Usage
-
-_ABSURD = 1 << 40  # tokens
 
 
 class _PromptDetails(Struct):
@@ -60,40 +60,39 @@ def _disjoint(wire: _WireUsage) -> Usage | None:
         completion = (total or 0) - prompt
     inside = wire.prompt_tokens_details or _NO_PROMPT_DETAILS
     outside = wire.completion_tokens_details or _NO_COMPLETION_DETAILS
-    cached = inside.cached_tokens or wire.prompt_cache_hit_tokens or wire.num_cached_tokens or wire.cached_tokens or 0
-    written = inside.cache_write_tokens or 0
-    audio_in = inside.audio_tokens or 0
-    reasoning = outside.reasoning_tokens or wire.reasoning_tokens or 0
-    audio_out = outside.audio_tokens or 0
-    counts = (prompt, completion, cached, written, audio_in, reasoning, audio_out)
-    if min(counts) < 0 or max(counts) > _ABSURD or prompt + completion == 0:
-        return None
-    beyond = (total or 0) - prompt - completion
-    if beyond > 0:
-        if beyond == audio_in:  # Mistral counts audio beside prompt_tokens
-            prompt += audio_in
-        elif beyond == reasoning:  # xAI counts reasoning beside completion_tokens
-            completion += reasoning
-        elif reasoning == 0 and beyond <= _ABSURD:  # Gemini's OpenAI form counts thoughts in the total only
-            reasoning = beyond
-            completion += beyond
-    if (wire.reasoning_tokens or 0) > completion:  # Perplexity's research models count it beside completion_tokens
-        completion += reasoning
-    # Parts that exceed their whole are cut to it: the whole is what the provider bills.
-    cached = min(cached, prompt)
-    written = min(written, prompt - cached)
-    audio_in = min(audio_in, prompt - cached - written)
-    reasoning = min(reasoning, completion)
-    audio_out = min(audio_out, completion - reasoning)
-    return Usage(
-        input_tokens=prompt - cached - written - audio_in,
-        cached_input_tokens=cached,
-        cache_write_tokens=written,
-        output_tokens=completion - reasoning - audio_out,
-        reasoning_tokens=reasoning,
-        input_audio_tokens=audio_in,
-        output_audio_tokens=audio_out,
+    counts = Counts(
+        given=prompt,
+        made=completion,
+        cached=inside.cached_tokens
+        or wire.prompt_cache_hit_tokens
+        or wire.num_cached_tokens
+        or wire.cached_tokens
+        or 0,
+        written=inside.cache_write_tokens or 0,
+        heard=inside.audio_tokens or 0,
+        thought=outside.reasoning_tokens or wire.reasoning_tokens or 0,
+        spoken=outside.audio_tokens or 0,
     )
+    return disjoint(_with_what_stands_beside(counts, wire)) if counts.is_believable else None
+
+
+def _with_what_stands_beside(counts: Counts, wire: _WireUsage) -> Counts:
+    """Some count a part beside its whole, as their total shows."""
+    given, made, thought = counts.given, counts.made, counts.thought
+    beyond = (wire.total_tokens or 0) - given - made
+    if beyond > 0:
+        if beyond == counts.heard:  # Mistral counts audio beside prompt_tokens
+            given += counts.heard
+        elif beyond == thought:  # xAI counts reasoning beside completion_tokens
+            made += thought
+        elif thought == 0:  # Gemini's OpenAI form counts thoughts in the total only
+            thought = beyond
+            made += beyond
+    if (wire.reasoning_tokens or 0) > made:  # Perplexity's research models count it beside completion_tokens
+        made += thought
+    if (given, made) == (counts.given, counts.made):
+        return counts
+    return replace(counts, given=given, made=made, thought=thought)
 
 
 def write_usage(usage: Usage) -> dict[str, object]:

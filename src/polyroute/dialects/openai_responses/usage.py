@@ -8,9 +8,8 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from polyroute.dialects.openai_responses.shape import UNREADABLE
+from polyroute.dialects.openai_usage import Counts, disjoint
 from polyroute.types.response import Usage
-
-_ABSURD = 1 << 40  # tokens
 
 
 class _InputDetails(Struct):
@@ -46,28 +45,18 @@ def read_usage(raw: Raw | bytes) -> Usage | None:
         return None
     if wire is None or wire.input_tokens is None or wire.output_tokens is None:
         return None
-    given, made = wire.input_tokens, wire.output_tokens
     inside = wire.input_tokens_details or _NO_INPUT_DETAILS
     outside = wire.output_tokens_details or _NO_OUTPUT_DETAILS
-    cached, written, heard = inside.cached_tokens or 0, inside.cache_write_tokens or 0, inside.audio_tokens or 0
-    thought, spoken = outside.reasoning_tokens or 0, outside.audio_tokens or 0
-    counts = (given, made, cached, written, heard, thought, spoken)
-    if min(counts) < 0 or max(counts) > _ABSURD or given + made == 0:
-        return None
-    # Parts that exceed their whole are cut to it: the whole is what the provider bills.
-    cached = min(cached, given)
-    written = min(written, given - cached)
-    heard = min(heard, given - cached - written)
-    thought = min(thought, made)
-    spoken = min(spoken, made - thought)
-    return Usage(
-        input_tokens=given - cached - written - heard,
-        cached_input_tokens=cached,
-        cache_write_tokens=written,
-        output_tokens=made - thought - spoken,
-        reasoning_tokens=thought,
-        input_audio_tokens=heard,
-        output_audio_tokens=spoken,
+    return disjoint(
+        Counts(
+            given=wire.input_tokens,
+            made=wire.output_tokens,
+            cached=inside.cached_tokens or 0,
+            written=inside.cache_write_tokens or 0,
+            heard=inside.audio_tokens or 0,
+            thought=outside.reasoning_tokens or 0,
+            spoken=outside.audio_tokens or 0,
+        )
     )
 
 
