@@ -42,6 +42,7 @@ class Worker:
         self._wait_s = wait_s
         self._child: Process | None = None
         self._turn = asyncio.Lock()
+        self._beside: list[Worker] = []
         self._under_way: set[asyncio.Task[Reply]] = set()
 
     async def ask(self, what: str, options: Mapping[str, object]) -> Reply:
@@ -77,7 +78,15 @@ class Worker:
         if not task.cancelled():
             task.exception()  # heard, also where nobody waits for it any more
 
+    def beside(self, wait_s: float) -> "Worker":
+        """Another child of the same program, for something long; it ends with this one at the latest."""
+        other = Worker(self._program, wait_s=wait_s)
+        self._beside.append(other)
+        return other
+
     async def aclose(self) -> None:
+        for other in self._beside:
+            await other.aclose()
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)

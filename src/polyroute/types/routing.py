@@ -39,12 +39,23 @@ class Thresholds(Struct, frozen=True, kw_only=True):
 DEFAULT_THRESHOLDS = Thresholds()
 
 
+class Classed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one classifier of the document says of a request."""
+
+    label: str | None = None  # None: none of its classes
+    score: float = 0.0  # 0..1: the probability that the best class is right
+    classifier: str = ""  # kind@version
+    elapsed_ms: float = 0.0
+    fault: str | None = None  # why it said nothing; then no class holds
+
+
 class Classification(Struct, frozen=True, kw_only=True, omit_defaults=True):
     label: Complexity
     score: float  # 0 (trivial) .. 1 (hard)
     classifier: str  # name@version
     task: str | None = None  # "summarize", "code", ...
     evidence: tuple[Evidence, ...] = ()
+    classes: dict[str, Classed] = {}  # by the document's name of the classifier
     elapsed_ms: float = 0.0
     cost_usd: Decimal = Decimal(0)  # of models that were asked for it
 
