@@ -1,4 +1,5 @@
-"""What the path puts to gates that ask models: whom they may ask, what that is expected to cost, and its time.
+"""What the path puts to gates that ask models: whom they may ask, what that is expected to cost, and its time; and who
+may go on with an answer that broke off.
 
 A gate's call goes no further than the request itself may: the same boundaries hold, and what the route adds to the
 request's own words is counted with them.
@@ -14,11 +15,13 @@ from polyroute.errors import NoCandidate
 from polyroute.journey import Prepared
 from polyroute.ports import Hearing, Judgement, Monotonic
 from polyroute.stages.assembly.draft import Draft
+from polyroute.stages.execution.continuing import rest_of
 from polyroute.stages.execution.runner import Aside
 from polyroute.stages.matching.estimates import candidate
 from polyroute.stages.matching.match import match
 from polyroute.stages.matching.needs import needs_of
 from polyroute.stages.route import Route
+from polyroute.stages.selection.constraints import constrain
 from polyroute.stages.validation.inquiry import AsksModels
 from polyroute.types.cards import Deployment
 from polyroute.types.money import ZERO_USD
@@ -45,6 +48,25 @@ def aside(prepared: Prepared, model: str, asked: Request, obstacles: ObstaclesOf
     return Aside(
         candidates=tuple(candidate(d, needs, size, day, latency_of(d)) for d in matched.deployments), needs=needs
     )
+
+
+def rest(prepared: Prepared, text: str, obstacles: ObstaclesOf, latency_of: LatencyOf) -> Aside:
+    """Whom of the plan an answer that broke off after `text` may be gone on with by, and what that needs of them.
+
+    Raises NoCandidate where nothing more may be said.
+    """
+    asked, route = rest_of(prepared.request, text), prepared.route
+    if asked.max_output_tokens is not None and asked.max_output_tokens < 1:
+        raise NoCandidate("the answer has as many tokens as it may have", ())
+    size = tokens.measure(asked)
+    if prepared.wording is not None:
+        size = size.plus(prepared.wording.added)
+    needs = needs_of(asked, size)
+    planned = (step.candidate.deployment for step in prepared.plan.steps)
+    matched = match(planned, needs, prepared.boundaries, lambda deployment: obstacles(asked, deployment))
+    day = prepared.draft.time.date()
+    found = tuple(candidate(d, needs, size, day, latency_of(d)) for d in matched.deployments)
+    return Aside(candidates=constrain(found, route.constraints).candidates, needs=needs)
 
 
 def check_costs(route: Route, needs: Needs, size: Size, day: date) -> dict[str, Decimal]:

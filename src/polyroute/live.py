@@ -1,15 +1,22 @@
-"""Streamed answers: told from a whole one, or relayed as they arrive. The books are settled before the last chunk."""
+"""Streamed answers: told from a whole one, or relayed as they arrive, also where another model has to go on.
+
+The books are settled before the last chunk.
+"""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from typing import Protocol
+
+from msgspec.structs import replace
 
 from polyroute.errors import ProviderError
 from polyroute.privacy.guard import Guard
 from polyroute.privacy.restoring import restored
 from polyroute.stages.assembly.chunks import chunks_of
-from polyroute.stages.execution.runner import Flow
-from polyroute.types.receipt import Receipt, RequestState
-from polyroute.types.response import Chunk, Response
+from polyroute.stages.execution.continuing import Partial, Rest, is_mendable
+from polyroute.stages.execution.runner import Flow, Run
+from polyroute.types.receipt import Receipt, RequestState, usage_of
+from polyroute.types.response import Chunk, Ended, Response, Resumed
 
 Settle = Callable[[RequestState, ProviderError | None], Awaitable[Receipt]]
 SettleForNobody = Callable[[BaseException], Awaitable[Receipt | None]]
@@ -48,10 +55,61 @@ class Restored:
         await self._answer.aclose()
 
 
+class Telling(Protocol):
+    """A stream under way: a `Flow`, or one that is mended where it breaks."""
+
+    @property
+    def ended(self) -> Ended | None:
+        """Set once it ended properly, and only then."""
+
+    def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """Everything before `Ended`. Raises ProviderError where the stream breaks."""
+
+    async def aclose(self) -> None: ...
+
+
+class Mended:
+    """A flow that another deployment goes on with where it breaks off. That is told in between, as `Resumed`."""
+
+    def __init__(self, flow: Flow, run: Run) -> None:
+        self.ended: Ended | None = None
+        self._flow = flow
+        self._run = run
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        partial, rest = Partial(), None
+        while self.ended is None:
+            try:
+                async with aclosing(self._flow.chunks()) as chunks:
+                    async for chunk in chunks:
+                        for told in (chunk,) if rest is None else rest.take(chunk):
+                            partial.take(told)
+                            yield told
+                self.ended = self._flow.ended if rest is None else self._as_one(self._flow.ended)
+                continue
+            except ProviderError as exc:
+                if not (is_mendable(exc) and partial.is_plain):
+                    raise
+                broken = exc
+            await self._flow.aclose()
+            following = await self._run.go_on(partial)
+            if following is None:
+                raise broken
+            self._flow, rest = following, Rest(partial)
+            yield Resumed(model=following.model, name=following.trial.deployment.model)
+
+    async def aclose(self) -> None:
+        await self._flow.aclose()
+
+    def _as_one(self, ended: Ended | None) -> Ended | None:
+        """With the usage of all who answered."""
+        return None if ended is None else replace(ended, usage=usage_of(self._run.log.attempts))
+
+
 class Relayed:
     """An answer passed on as it arrives."""
 
-    def __init__(self, flow: Flow, receipt: Receipt, settle: Settle, settle_for_nobody: SettleForNobody) -> None:
+    def __init__(self, flow: Telling, receipt: Receipt, settle: Settle, settle_for_nobody: SettleForNobody) -> None:
         """`receipt`: what is known so far."""
         self.receipt = receipt
         self._flow = flow

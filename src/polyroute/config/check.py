@@ -31,7 +31,7 @@ MODALITIES = {"vision": "image", "image": "image", "audio": "audio", "pdf": "pdf
 CAPABILITIES = frozenset(MODALITIES) | {
     *("tools", "parallel_tools", "json", "json_schema", "thinking", "adaptive_thinking", "always_thinks", "logprobs"),
     *("caching", "citations", "embeddings", "fixed_sampling", "mid_system", "n_choices"),
-    *("thinking_level", "json_with_tools"),
+    *("thinking_level", "json_with_tools", "prefill"),
 }  # the catalogue's words
 _RESERVED_MODELS = {"auto": "it is the default route's name"}
 _RESERVED_PROVIDERS = {

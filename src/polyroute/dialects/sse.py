@@ -14,6 +14,11 @@ _MARK = b"\xef\xbb\xbf"
 _MOST_SILENT = 20_000  # events without data, one after another: more are no keep-alive
 
 
+def comment(words: str) -> bytes:
+    """What stands between two events and is read by people: clients pass it over."""
+    return b": " + "".join(mark if mark.isprintable() else " " for mark in words).encode() + b"\n\n"
+
+
 class EventSplitter:
     """Cuts a byte stream after each blank line. The events joined are the exact bytes fed, but for a first mark."""
 

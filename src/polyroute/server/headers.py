@@ -107,7 +107,9 @@ def encode(headers: Mapping[str, str]) -> Headers:
 
 def report(receipt: Receipt) -> dict[str, object]:
     """What is known at a stream's end only; it travels under `polyroute` in the last event."""
+    went_on = [a.model for a in receipt.attempts if a.role == "continuation" and a.first_token_ms is not None]
     return {
+        **({"continued_by": went_on} if went_on else {}),
         "request_id": receipt.request_id,
         "model": receipt.model,
         "provider": receipt.provider,

@@ -56,6 +56,7 @@ class Route(Struct, frozen=True, kw_only=True):
     hedge: Hedge | None = None  # when a second deployment is asked beside a late one
     commit: Literal["validated", "first_token"] = "validated"  # when a stream is begun to be told
     constraints: Constraints = Constraints()
+    on_interrupt: Literal["error", "continue"] = "error"  # of a stream that breaks off once something was told
     choosing: Mapping[str, Choosing] = {}  # by model: between its deployments; those without go by weight alone
     thresholds: Thresholds = Thresholds()
     boundary: Boundary = Boundary()

@@ -27,6 +27,7 @@ from polyroute.types.response import (
     PartAdded,
     Reply,
     Response,
+    Resumed,
     Started,
     StopReason,
     Usage,
@@ -229,7 +230,7 @@ async def _check_stream(provider: Provider, request: Request, target: Deployment
     begun: set[int] = set()
     finished: set[int] = set()
     for chunk in chunks[1:-1]:
-        assert not isinstance(chunk, Started | Ended | WireBytes), "Started is first and Ended is last"
+        assert not isinstance(chunk, Started | Ended | WireBytes | Resumed), "Started is first and Ended is last"
         assert chunk.choice not in finished, "nothing is said in a choice that has ended"
         begun.add(chunk.choice)
         if isinstance(chunk, ChoiceEnded):

@@ -3,6 +3,7 @@
 There are many of these, and never a cycle among them: the garbage collector has nothing to look for (`gc=False`).
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -45,6 +46,18 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     purpose: str | None = None  # the gate that asked for it; None: it was to give the answer
     role: Role | None = None  # None: it was its turn
     verdicts: tuple[Verdict, ...] = ()
+
+
+def usage_of(attempts: Iterable[Attempt]) -> Usage | None:
+    """Of the answer as its caller got it: what was asked, once, and all that was told, by whomever."""
+    told = [
+        attempt.usage
+        for attempt in attempts
+        if attempt.usage is not None
+        and attempt.purpose is None
+        and (attempt.status == "succeeded" or (attempt.status == "failed" and attempt.first_token_ms is not None))
+    ]
+    return told[0].gone_on_with(told[1:]) if told else None
 
 
 class CandidateNote(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -130,6 +130,11 @@ def ask(model: str, prompt: str, *, system: str | None = None, max_output_tokens
     return Request(model=model, messages=tuple(messages), max_output_tokens=max_output_tokens)
 
 
+def opened(request: Request) -> Request:
+    """The same question, whose answer's stream is read by us and not only passed on."""
+    return request if request.wire is None else replace(request, wire=replace(request.wire, is_opened=True))
+
+
 def without_stream(request: Request) -> Request:
     """The same question, to be answered whole."""
     wire = request.wire

@@ -1,8 +1,10 @@
 """A model's answer, whole (`Response`) or as it arrives (`Chunk`), free of any wire format."""
 
+from collections.abc import Iterable
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from polyroute.types.content import Part, text_of
 
@@ -61,6 +63,19 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def total_tokens(self) -> int:
         return self.total_input_tokens + self.total_output_tokens
+
+    def gone_on_with(self, others: Iterable["Usage"]) -> "Usage":
+        """With the output of those that went on, each from where the one before broke off."""
+        whole = self
+        for other in others:
+            whole = replace(
+                whole,
+                output_tokens=whole.output_tokens + other.output_tokens,
+                reasoning_tokens=whole.reasoning_tokens + other.reasoning_tokens,
+                output_audio_tokens=whole.output_audio_tokens + other.output_audio_tokens,
+                estimated=whole.estimated or other.estimated,
+            )
+        return whole
 
 
 class TokenLogprob(Struct, frozen=True, kw_only=True):
@@ -164,6 +179,13 @@ class ChoiceEnded(Struct, frozen=True, kw_only=True):
     choice: int = 0
 
 
+class Resumed(Struct, frozen=True, kw_only=True):
+    """From here on another model goes on, where the one before broke off. Providers never send it."""
+
+    model: str  # in its provider's own name
+    name: str  # the document's
+
+
 class WireBytes(Struct, frozen=True, kw_only=True):
     """Whole events in the door's own dialect, passed as they came."""
 
@@ -194,6 +216,7 @@ Chunk = (
     | ToolCallDelta
     | PartAdded
     | ChoiceEnded
+    | Resumed
     | WireBytes
     | Ended
 )

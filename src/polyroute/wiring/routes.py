@@ -149,6 +149,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             ),
             thresholds=_thresholds(route.strategy),
             boundary=boundary_of(route),
+            on_interrupt=route.on_interrupt,
             privacy=rules_of(self.document.privacy if route.privacy is None else route.privacy),
             baseline=self._baseline(route, strategy, deployments),
             max_input_tokens=route.max_input_tokens,

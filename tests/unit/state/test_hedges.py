@@ -34,11 +34,11 @@ def test_what_is_late_is_seen_in_the_last_calls(seen: tuple[float, ...], late_s:
 
 def test_the_emptier_the_bucket_the_later_a_call_is_late() -> None:
     hedges, pace = Hedges(), paced(*STEADY_S)
-    assert hedges.late_after_s("route", RULE, pace) == pytest.approx(3 * 0.195)
+    assert hedges.late_after_s("route", RULE, pace) == pytest.approx(1.5 * 0.195)
     for _ in range(1000):
         hedges.came("route", RULE)
     assert hedges.late_after_s("route", RULE, pace) == pytest.approx(0.195)
-    assert hedges.late_after_s("other", RULE, pace) == pytest.approx(3 * 0.195)
+    assert hedges.late_after_s("other", RULE, pace) == pytest.approx(1.5 * 0.195)
 
 
 def test_what_the_document_says_is_late_needs_no_observation() -> None:

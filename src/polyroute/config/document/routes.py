@@ -93,6 +93,13 @@ class Route(Settings, frozen=True):
         Literal["validated", "first_token"],
         about("Streams with gates: held until accepted, or passed on from the first token, and not judged."),
     ] = "validated"
+    on_interrupt: Annotated[
+        Literal["error", "continue"],
+        about(
+            "A stream that breaks off once something was told: it ends in an error event, or another deployment goes on"
+            " with its text, which is marked."
+        ),
+    ] = "error"
     hedge: Annotated[Hedge | None, about("A second deployment is asked beside a late one. Off unless given.")] = None
     latency_budget_ms: Annotated[Positive | None, about("Slower models come last.")] = None
     cost_ceiling_usd: Annotated[Decimal | None, about("The most one attempt may cost, held before it is sent.")] = None

@@ -13,7 +13,7 @@ from polyroute.dialects.anthropic_messages.read_content import Block
 from polyroute.dialects.anthropic_messages.stops import write_stop
 from polyroute.dialects.anthropic_messages.usage import write_usage
 from polyroute.dialects.anthropic_messages.write_content import call_id, write_citation, write_parts
-from polyroute.dialects.sse import EventSplitter
+from polyroute.dialects.sse import EventSplitter, comment
 from polyroute.types.content import Part, Text, Thinking, ToolCall
 from polyroute.types.response import (
     ChoiceEnded,
@@ -21,6 +21,7 @@ from polyroute.types.response import (
     Ended,
     PartAdded,
     RefusalDelta,
+    Resumed,
     Started,
     StopReason,
     TextDelta,
@@ -67,6 +68,8 @@ class EventWriter:
                 return self._send(chunk.part, {"type": "input_json_delta", "partial_json": chunk.arguments})
             case PartAdded() if chunk.choice == 0:
                 return self._add(chunk.part, chunk.content)
+            case Resumed():
+                return comment(f"polyroute: {chunk.name} goes on")
             case ChoiceEnded() if chunk.choice == 0:
                 self._ended = chunk
                 return self._stop_open()

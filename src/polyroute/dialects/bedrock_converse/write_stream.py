@@ -24,6 +24,7 @@ from polyroute.types.response import (
     Ended,
     PartAdded,
     RefusalDelta,
+    Resumed,
     Started,
     StopReason,
     TextDelta,
@@ -64,6 +65,9 @@ class EventWriter:
                 return self._delta(chunk.part, {"toolUse": {"input": chunk.arguments}})
             case PartAdded() if chunk.choice == 0:
                 return self._add(chunk.part, chunk.content)
+            case Resumed():
+                self._model = chunk.model
+                return b""  # this stream has no comments: its metadata says who went on
             case ChoiceEnded() if chunk.choice == 0:
                 self._ended = chunk
                 return self._stop_open()

@@ -16,7 +16,7 @@ from polyroute.dialects.gemini.names import Block
 from polyroute.dialects.gemini.stops import write_stop
 from polyroute.dialects.gemini.usage import write_usage
 from polyroute.dialects.gemini.write_content import write_part
-from polyroute.dialects.sse import EventSplitter, parse_event
+from polyroute.dialects.sse import EventSplitter, comment, parse_event
 from polyroute.types.content import Part, Text, ToolCall
 from polyroute.types.response import (
     ChoiceEnded,
@@ -24,6 +24,7 @@ from polyroute.types.response import (
     Ended,
     PartAdded,
     RefusalDelta,
+    Resumed,
     Started,
     StopReason,
     TextDelta,
@@ -75,6 +76,9 @@ class EventWriter:
                 self._endings.append(chunk)
                 calls = [write_part(call.whole(), []) for call in self._calls.pop(chunk.choice, {}).values()]
                 return self._event(chunk.choice, signed_parts([call for call in calls if call])) if calls else b""
+            case Resumed():
+                self._head["modelVersion"] = chunk.model
+                return comment(f"polyroute: {chunk.name} goes on")
             case Ended():
                 return b""  # `end` writes it
 

@@ -21,7 +21,7 @@ from polyroute.dialects.openai_chat.write_response import (
     write_logprobs,
     write_reasoning_details,
 )
-from polyroute.dialects.sse import EventSplitter, parse_event
+from polyroute.dialects.sse import EventSplitter, comment, parse_event
 from polyroute.types.content import Image, Opaque, Part, Refusal, Text, Thinking, ToolCall
 from polyroute.types.request import Request
 from polyroute.types.response import (
@@ -30,6 +30,7 @@ from polyroute.types.response import (
     Ended,
     PartAdded,
     RefusalDelta,
+    Resumed,
     Started,
     TextDelta,
     ThinkingDelta,
@@ -49,6 +50,7 @@ class EventWriter:
         self._head: dict[str, Any] = {"id": "", "object": "chat.completion.chunk", "created": 0, "model": ""}
         self._choices: dict[int, _Choice] = {}
         self._finishes: list[bytes] = []
+        self._resumed = False  # two models have answered: that is told in any case
 
     def write(self, chunk: Chunk) -> bytes:
         match chunk:
@@ -86,6 +88,10 @@ class EventWriter:
                 ]
                 self._finishes += [*map(self._call_goes_on, empty), self._event(chunk.choice, {}, finish=finish)]
                 return b""
+            case Resumed():
+                self._resumed = True
+                self._head["model"] = chunk.model
+                return comment(f"polyroute: {chunk.name} goes on")
             case Ended():
                 return b""  # `end` writes it
             case _:
@@ -96,6 +102,8 @@ class EventWriter:
             return (
                 _closed(ended.wire, ended, dict(report)) if self._shows_usage else _finished(_without_usage(ended.wire))
             )
+        if self._resumed and self._finishes and not self._shows_usage:
+            self._finishes[-1] = with_report(self._finishes[-1], report)
         closing = b"".join(self._finishes)
         if self._shows_usage:
             closing += _usage_event(self._head, ended, dict(report))
@@ -196,6 +204,11 @@ class _Choice:
         self.calls: dict[int, int] = {}  # our part numbers to positions among the tool calls
         self.free_calls: set[int] = set()  # parts whose input is text
         self.empty_calls: set[int] = set()  # parts without arguments yet: callers parse them, and "" is not JSON
+
+
+def with_report(event: bytes, report: Mapping[str, object]) -> bytes:
+    """`event`, one of ours, with the report as its last field."""
+    return event[:-3] + b',"polyroute":' + orjson.dumps(report) + event[-3:]
 
 
 def _usage_event(head: Mapping[str, object], ended: Ended, report: dict[str, object]) -> bytes:

@@ -9,8 +9,9 @@ from msgspec import Raw, Struct
 
 from polyroute.dialects.openai_chat.stops import read_stop, write_stop
 from polyroute.dialects.openai_chat.usage import read_usage, write_usage
-from polyroute.dialects.openai_chat.write_stream import EventWriter
+from polyroute.dialects.openai_chat.write_stream import EventWriter, with_report
 from polyroute.dialects.openai_operation import decode, fail
+from polyroute.dialects.sse import comment
 from polyroute.types.content import Text
 from polyroute.types.request import Request
 from polyroute.types.response import (
@@ -21,6 +22,7 @@ from polyroute.types.response import (
     PartAdded,
     Reply,
     Response,
+    Resumed,
     Started,
     TextDelta,
     TokenLogprob,
@@ -143,6 +145,10 @@ class CompletionWriter(EventWriter):
                 return super().write(chunk)
             case Started():
                 self._first.update(id=chunk.id, created=chunk.created_s or 0, model=chunk.model)
+            case Resumed():
+                self._resumed = True
+                self._first["model"] = chunk.model
+                return comment(f"polyroute: {chunk.name} goes on")
             case TextDelta():
                 return self._said(chunk.choice, chunk.text, chunk.logprobs)
             case PartAdded(content=Text() as part):
@@ -157,6 +163,8 @@ class CompletionWriter(EventWriter):
     def end(self, ended: Ended, report: Mapping[str, object]) -> bytes:
         if ended.wire is not None:
             return super().end(ended, report)
+        if self._resumed and self._ends and not self._shows:
+            self._ends[-1] = with_report(self._ends[-1], report)
         closing = b"".join(self._ends)
         if self._shows:
             usage = None if ended.usage is None else write_usage(ended.usage)

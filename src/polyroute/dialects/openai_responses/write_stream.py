@@ -24,6 +24,7 @@ from polyroute.dialects.openai_responses.report import with_report
 from polyroute.dialects.openai_responses.stops import incomplete_reason
 from polyroute.dialects.openai_responses.usage import write_usage
 from polyroute.dialects.openai_responses.write_response import echo, ending, head, opaque_raw
+from polyroute.dialects.sse import comment
 from polyroute.types.content import Image, Part, Refusal, Text, Thinking, ToolCall
 from polyroute.types.request import Request
 from polyroute.types.response import (
@@ -32,6 +33,7 @@ from polyroute.types.response import (
     Ended,
     PartAdded,
     RefusalDelta,
+    Resumed,
     Started,
     StopReason,
     TextDelta,
@@ -79,6 +81,9 @@ class EventWriter:
                 return self._call_goes_on(chunk.part, chunk.arguments)
             case PartAdded(choice=0):
                 return self._add(chunk.content, chunk.part)
+            case Resumed():
+                self._head["model"] = chunk.model
+                return comment(f"polyroute: {chunk.name} goes on")
             case ChoiceEnded(choice=0):
                 self._stop = chunk.stop
                 return self._close_all(is_last=True)

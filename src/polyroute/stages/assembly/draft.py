@@ -9,7 +9,7 @@ from polyroute.stages.assembly.savings import saving
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.money import ZERO_USD
-from polyroute.types.receipt import Attempt, CandidateNote, Receipt, RequestState, StageTimes, milliseconds
+from polyroute.types.receipt import Attempt, CandidateNote, Receipt, RequestState, StageTimes, milliseconds, usage_of
 from polyroute.types.routing import Candidate, Classification, Exclusion, Plan
 from polyroute.types.trace import Trace
 
@@ -83,9 +83,12 @@ class Draft:
                 complete = False
             else:
                 cost_usd += attempt.cost_usd
+        usage = answer.usage if answer else None
+        if answer is not None and answer.role == "continuation":
+            usage = usage_of(attempts)
         saved = None
-        if answer is not None and answer.usage is not None and complete and self.baseline is not None:
-            saved = saving(answer.usage, cost_usd, self.baseline, self.time.date())
+        if usage is not None and complete and self.baseline is not None:
+            saved = saving(usage, cost_usd, self.baseline, self.time.date())
         total_ms = milliseconds(now_s - self.arrived_s)
         primary, plan = next(iter(tried), None), self.plan
         first = plan.steps[0].candidate if plan and plan.steps else None
@@ -126,7 +129,7 @@ class Draft:
             pii_handling=self.pii_handling,
             passed_over=self.passed_over,
             trace=self.trace,
-            usage=answer.usage if answer else None,
+            usage=usage,
             cost_usd=cost_usd,
             cost_complete=complete,
             baseline=saved.baseline if saved else None,

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from polyroute.errors import (
     BudgetExceeded,
     DeadlineExceeded,
+    NoCandidate,
     PlanExhausted,
     PolyrouteError,
     PriceUnknown,
@@ -28,6 +29,7 @@ from polyroute.ports import CallModel, Hearing, Monotonic, Provider
 from polyroute.stages.execution import costs, hedging
 from polyroute.stages.execution.attempts import NOTHING, AttemptLog, Heard, Trial
 from polyroute.stages.execution.contest import first_good, late
+from polyroute.stages.execution.continuing import Partial, rest_of
 from polyroute.stages.execution.meter import Meter
 from polyroute.stages.execution.probabilities import with_logprobs
 from polyroute.stages.execution.progress import MAX_JITTER, USEFUL_S, Accept, GiveUp, Try, decide
@@ -69,6 +71,7 @@ class Order(Struct, frozen=True, kw_only=True):
     plan: Plan
     deadline_s: float  # monotonic
     read: Callable[[Reply], Response]
+    rest: Callable[[str], Aside] | None = None  # who goes on where an answer broke off after this text; None: nobody
     hear: Callable[[int, CallModel], Hearing] | None = (
         None  # opens the hearing on a step's answer; None: none is judged
     )
@@ -235,7 +238,9 @@ class Run:
         return answer
 
     async def _second(self, step: int, first: "asyncio.Task[_T]") -> int | None:
-        """The step to call beside `first`, once that is late; None where it comes in time or nobody may be asked."""
+        """The step to call beside `first`, once that is late and the bucket has one; None where it answers before, or
+        nobody may be asked.
+        """
         order, around, hedges = self._order, self._around, self._around.hedges
         assert order.hedge is not None  # whoever asks has looked
         other = None if self._is_hedged else hedging.beside(order.plan.steps, step, order.hedge, self._is_well)
@@ -245,15 +250,15 @@ class Run:
             return None
         is_late = await late(first, asyncio.ensure_future(around.sleep(late_s)))
         pace.was(late=is_late)
-        if (
-            not is_late
-            or order.deadline_s - around.monotonic() < USEFUL_S
-            or not self._is_well(order.plan.steps[other])
-        ):
-            return None
-        if pace.is_slow or hedges.pace(self._deployment(other), streamed=order.request.stream).is_slow:
-            return None
-        return other if hedges.spend(order.route) else None
+        its_pace, again_s = hedges.pace(self._deployment(other), streamed=order.request.stream), late_s / 8
+        while is_late and not (pace.is_slow or its_pace.is_slow):
+            if order.deadline_s - around.monotonic() < USEFUL_S or not self._is_well(order.plan.steps[other]):
+                return None
+            if hedges.spend(order.route):
+                return other
+            again_s *= 2
+            is_late = await late(first, asyncio.ensure_future(around.sleep(again_s)))
+        return None
 
     def _took(self, trial: Trial) -> None:
         """For what counts as late."""
@@ -304,6 +309,14 @@ class Run:
             self.is_held = judgement is not None and judgement.is_held
         return reply
 
+    async def ask(self, model: str, request: Request, *, purpose: str) -> Response:
+        """`CallModel` for what must be known before the plan: the first attempts of the request."""
+        return await self._ask(0, model, request, purpose=purpose)
+
+    def turn_to(self, order: Order) -> None:
+        """Another plan, before any of its steps is tried."""
+        self._order = order
+
     async def _ask(self, step: int, model: str, request: Request, *, purpose: str) -> Response:
         """`CallModel` for what judges the answer of `step`: attempts of this request, until one answers."""
         order = self._order
@@ -328,14 +341,43 @@ class Run:
             return reply.response
         raise PlanExhausted(f"{model} did not answer", self.log.attempts)
 
+    async def go_on(self, partial: Partial) -> "Flow | None":
+        """The rest of an answer that broke off, from a deployment that has not failed this request; None where nobody
+        can tell it.
+        """
+        order, health, wanted = self._order, self._around.health, self._order.rest
+        assert wanted is not None  # whoever goes on was ordered to
+        self._won, self._is_hedged = None, False
+        try:
+            aside = wanted(partial.text)
+        except NoCandidate:
+            return None
+        failed = {attempt.deployment for attempt in self.log.attempts if attempt.status == "failed"}
+        places = {step.candidate.deployment.id: at for at, step in enumerate(order.plan.steps)}
+        others = [candidate for candidate in aside.candidates if candidate.deployment.id not in failed]
+        for candidate in sorted(others, key=lambda one: not self._is_well(Step(candidate=one))):
+            now, deployment = self._around.monotonic(), candidate.deployment
+            if order.deadline_s - now < USEFUL_S or not health.allows_another(deployment.id, now):
+                return None
+            try:
+                trial = await self._begin_with(candidate, places[deployment.id], needs=aside.needs, role="continuation")
+            except (RateLimited, BudgetExceeded, PriceUnknown):
+                continue
+            flow = await self._answering(trial, rest_of(self._worded(trial), partial.text, deployment))
+            if flow is not None:
+                return flow
+        return None
+
     async def _open(self, number: int, role: Role | None = None) -> "Flow | None":
         trial = await self._begin(number, role)
-        if trial is None:
-            return None
+        return None if trial is None else await self._answering(trial, self._worded(trial))
+
+    async def _answering(self, trial: Trial, worded: Request) -> "Flow | None":
+        """Up to its first content."""
         opening: list[Chunk] = []
         try:
             rest = self._provider(trial).stream(
-                self._worded(trial), trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
+                worded, trial.deployment, self._deadlines(trial), trial.ticket.max_output_tokens
             )
             async for chunk in rest:
                 opening.append(chunk)
@@ -363,7 +405,6 @@ class Run:
         if self._won is None:
             self.log.abandoned(trial, cause, self._at_most(trial, heard))
             return
-        self._took(trial)
         if not self._order.request.stream and heard is NOTHING:
             elapsed_s = self._around.monotonic() - trial.started_s
             heard = Heard(output_tokens=costs.likely_written(trial.candidate, elapsed_s))
@@ -483,6 +524,11 @@ class Flow:
         self._started = next((chunk for chunk in opening if isinstance(chunk, Started)), None)
         self._seen_tokens = at_least
         self._is_noted = False
+
+    @property
+    def model(self) -> str:
+        """That answers, in its provider's own name."""
+        return (self._started.model if self._started else "") or self.trial.deployment.upstream_model
 
     @property
     def dropped(self) -> tuple[str, ...]:
