@@ -44,7 +44,7 @@ QUESTION: dict[str, dict[str, object]] = {
 
 # Why a recorded request may be refused: what the other provider does not offer at all.
 NOT_OFFERED = (
-    "the tool `", "part means something only to", "stored at another provider", "takes no document by its address",
+    "the tool `", "means something only to", "stored at another provider", "takes no document by its address",
     "only openai_responses", "only openai_chat", "only anthropic_messages", "gives one choice", "takes none",
     "knows no stop sequences", "answers in text only",
 )  # fmt: skip

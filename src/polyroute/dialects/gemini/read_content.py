@@ -6,6 +6,7 @@ Raises InvalidRequest naming the field. Source: ai.google.dev, API reference "Co
 
 from collections.abc import Callable
 
+from polyroute.dialects.arguments import INVALID_JSON
 from polyroute.dialects.fields import array, boolean, mapping, missing, text, wrong
 from polyroute.dialects.forbidden import media_at
 from polyroute.dialects.gemini.calls import CallIds
@@ -77,10 +78,12 @@ def _call(call: Block, at: str, calls: CallIds, signature: str | None) -> ToolCa
     if not call.get("name"):
         missing(f"{at}.name", "the function's name")
     name, args = text(call["name"], f"{at}.name"), call.get("args")
+    given = {} if args is None else mapping(args, f"{at}.args")
+    broken = given.get(INVALID_JSON)
     return ToolCall(
         id=calls.of_call(_id(call, at), name),
         name=name,
-        arguments="{}" if args is None else json_text(mapping(args, f"{at}.args")),
+        arguments=broken if isinstance(broken, str) else json_text(given),
         thought_signature=signature,
     )
 
