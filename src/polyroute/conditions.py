@@ -7,7 +7,7 @@ Patterns are RE2's: linear in the text, whatever the caller writes (no look-arou
 from functools import lru_cache
 
 import re2
-from msgspec import Struct
+from msgspec import Struct, field
 
 from polyroute import phrases
 from polyroute.types.request import Request
@@ -26,6 +26,8 @@ class Condition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     task: tuple[str, ...] = ()
     has: tuple[str, ...] = ()  # "tools", "image", "document", "audio"
     metadata: dict[str, str] = {}
+    class_: dict[str, str | tuple[str | None, ...] | None] = field(default_factory=dict, name="class")
+    """By classifier: the class, or any of several; null is none of its classes."""
 
 
 class Sight(Struct, frozen=True, kw_only=True):
@@ -61,6 +63,8 @@ def holds(condition: Condition, sight: Sight) -> bool:
         return False
     if condition.task and sight.classification.task not in condition.task:
         return False
+    if condition.class_ and not _classed(condition, sight.classification):
+        return False
     if not sight.contents.issuperset(condition.has):
         return False
     if any(sight.metadata.get(name) != value for name, value in condition.metadata.items()):
@@ -70,6 +74,19 @@ def holds(condition: Condition, sight: Sight) -> bool:
     if condition.max_words is not None and len(sight.text.split(None, condition.max_words)) > condition.max_words:
         return False
     return condition.matches is None or groups(condition.matches, sight.text) is not None
+
+
+def classes_in(condition: Condition) -> dict[str, tuple[str | None, ...]]:
+    """By classifier: the classes that the condition names."""
+    return {name: wanted if isinstance(wanted, tuple) else (wanted,) for name, wanted in condition.class_.items()}
+
+
+def _classed(condition: Condition, classification: Classification) -> bool:
+    for name, wanted in classes_in(condition).items():
+        found = classification.classes.get(name)
+        if found is None or found.fault is not None or found.label not in wanted:
+            return False
+    return True
 
 
 def groups(pattern: str, text: str) -> dict[str, str] | None:

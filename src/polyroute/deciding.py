@@ -3,6 +3,8 @@
 What holds for the caller's tenant (its routes, bounds and privacy) is looked up here, once per request.
 """
 
+import asyncio
+from collections.abc import Callable
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -28,6 +30,7 @@ from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.money import ZERO_USD
 from polyroute.types.request import Request
+from polyroute.types.routing import Classed
 
 
 class Deciding:
@@ -38,6 +41,16 @@ class Deciding:
     def view_of(self, caller: Caller) -> View:
         """What holds for the caller's tenant."""
         return self._parts.view_of(caller.tenant) or self._usual
+
+    async def classed(self, request: Request, caller: Caller, entry: Entry) -> Entry:
+        """With what classifiers on this machine say, where its route looks at any."""
+        route = entry.route or self.sound_view(caller).routes.find(request.model)
+        if not route.classifiers:
+            return entry
+        admit(route, request, caller)
+        text, known = request.last_user_text, self._parts.classifiers
+        said = await asyncio.gather(*(known[name].classed(text) for name in route.classifiers))
+        return replace(entry, classes={**entry.classes, **dict(zip(route.classifiers, said, strict=True))})
 
     def prepare(self, request: Request, caller: Caller, entry: Entry) -> Prepared:
         """Stages 1 to 3: no model is called and nothing is spent."""
@@ -60,6 +73,7 @@ class Deciding:
         draft.trace = entry.trace or parts.begin_trace(entry.request_id)
         draft.route = route.name
         draft.baseline = route.baseline
+        asked = request
         request, wording, shield = self.shielded(request, route, view)
         if wording is not None:
             draft.prompt = wording.prompt_id
@@ -69,8 +83,13 @@ class Deciding:
             looked_at = shield.masked(request)  # what is seen there is told as evidence
 
         seen = parts.classifier.classify(
-            looked_at, task=entry.task or route.task, wants_task=route.wants_task, thresholds=route.thresholds
+            looked_at,
+            task=entry.task or route.task or _task_of(route, entry),
+            wants_task=route.wants_task,
+            thresholds=route.thresholds,
         )
+        if entry.classes:
+            seen = replace(seen, classes=entry.classes)
         classified_s = now()
         draft.mark(classified_s)
         draft.classification = replace(seen, elapsed_ms=round((classified_s - entry.arrived_s) * 1000, 3))
@@ -141,6 +160,15 @@ class Deciding:
             wording=wording,
             guard=shield,
             stays=look.stays if look is not None else {},
+            again=self._again(asked, caller, entry, draft) if route.asked else None,
+        )
+
+    def _again(
+        self, request: Request, caller: Caller, entry: Entry, draft: Draft
+    ) -> Callable[[dict[str, Classed]], Prepared]:
+        """The same request prepared anew, in the same trace, once models have said what it is."""
+        return lambda said: self.prepare(
+            request, caller, replace(entry, trace=draft.trace, classes={**entry.classes, **said})
         )
 
     def _word(self, request: Request, route: Route) -> tuple[Request, Wording | None]:
@@ -180,6 +208,11 @@ class Deciding:
 
     def obstacles(self, request: Request, deployment: Deployment) -> tuple[str, ...]:
         return self._parts.around.providers[deployment.provider].obstacles(request, deployment)
+
+
+def _task_of(route: Route, entry: Entry) -> str | None:
+    found = None if route.task_by is None else entry.classes.get(route.task_by)
+    return None if found is None else found.label
 
 
 def boundaries_of(route: Route, view: View, shield: Guard | None) -> tuple[Boundary, ...]:

@@ -124,7 +124,7 @@ class Gateway:
     async def route(self, request: Request, *, task: str | None = None) -> Preview:
         """The dry run: what would be decided. No model is called."""
         built = await self._open()
-        return preview(built.path.prepare(request, self._caller, _entry(built, task)))
+        return preview(await built.path.foresee(request, self._caller, _entry(built, task)))
 
     async def receipt(self, request_id: str) -> Receipt | None:
         built = await self._open()

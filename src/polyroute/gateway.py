@@ -13,16 +13,17 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from polyroute.asides import Timed, aside, racing
+from polyroute.asides import Timed, aside, racing, rest
 from polyroute.counting import Counting
 from polyroute.deciding import Deciding
 from polyroute.errors import AnswerHeld, PolyrouteError, StoreError
 from polyroute.holding import review_of
 from polyroute.journey import Answer, Entry, Journey, LiveAnswer, Parts, Prepared
 from polyroute.keeping import Keeping
-from polyroute.live import Relayed, Restored, Told
+from polyroute.live import Mended, Relayed, Restored, Told
 from polyroute.ports import CallModel, Hearing, Monotonic
 from polyroute.stages.execution.attempts import AttemptLog
+from polyroute.stages.execution.continuing import may_go_on
 from polyroute.stages.execution.hedging import may_be_doubled
 from polyroute.stages.execution.meter import Meter, RequestFacts, tokens_asked
 from polyroute.stages.execution.runner import Flow, Order, Run
@@ -35,8 +36,10 @@ from polyroute.state.hedges import Hedge
 from polyroute.state.reviews import review_id
 from polyroute.staying import keep_place
 from polyroute.types.access import Caller
+from polyroute.types.cards import Deployment
+from polyroute.types.money import ZERO_USD
 from polyroute.types.receipt import Receipt, RequestState, Settlement
-from polyroute.types.request import Request, without_stream
+from polyroute.types.request import Request, opened, without_stream
 from polyroute.types.response import Reply, Response
 
 _T = TypeVar("_T")
@@ -70,16 +73,27 @@ class RequestPath:
     def routes_for(self, caller: Caller) -> Routes:
         return self._deciding.view_of(caller).routes
 
+    async def foresee(self, request: Request, caller: Caller, entry: Entry) -> Prepared:
+        """Stages 1 to 3: the dry run ends here. No model is asked what the request is."""
+        return self.prepare(request, caller, await self._classed(request, caller, entry))
+
     def prepare(self, request: Request, caller: Caller, entry: Entry) -> Prepared:
-        """Stages 1 to 3: the dry run ends here."""
+        """As `foresee`, by what `entry` says of its classes."""
         return self._deciding.prepare(request, caller, entry)
+
+    async def _classed(self, request: Request, caller: Caller, entry: Entry) -> Entry:
+        return await self._deciding.classed(request, caller, entry) if self._parts.classifiers else entry
 
     async def answer(self, request: Request, caller: Caller, entry: Entry) -> Answer:
         """A whole answer. Raises CallerError or RoutingError; by then the books are settled."""
+        if self._parts.classifiers:
+            entry = await self._classed(request, caller, entry)
         return await self._answer(self.prepare(request, caller, entry))
 
     async def stream(self, request: Request, caller: Caller, entry: Entry) -> LiveAnswer:
         """An answer whose first content has arrived, or was held until its gates had accepted it."""
+        if self._parts.classifiers:
+            entry = await self._classed(request, caller, entry)
         prepared = self.prepare(request, caller, entry)
         is_held_back = prepared.route.judges and prepared.route.commit == "validated"
         if is_held_back or prepared.route.review is not None:
@@ -93,7 +107,7 @@ class RequestPath:
         if flow.kept:
             await self.keeping.note(flow.kept, prepared.request, receipt, goes_on=True)
         relayed = Relayed(
-            flow,
+            Mended(flow, journey.run) if _goes_on(journey.prepared) else flow,
             receipt,
             lambda state, error: self._settle_stream(journey, flow, state, error),
             lambda cause: self._settle_for_nobody(journey, cause),
@@ -103,7 +117,7 @@ class RequestPath:
 
     async def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
-        parts, draft, request = self._parts, prepared.draft, prepared.request
+        parts, draft = self._parts, prepared.draft
         parts.around.health.came(parts.around.monotonic())
         now_s, until_s = parts.around.monotonic(), draft.arrived_s + prepared.route.timeout_s
         admission = await parts.accounts.enter(draft.caller, tokens_asked(prepared.needs), now_s, until_s)
@@ -132,27 +146,58 @@ class RequestPath:
             health=parts.around.health,
             hide=prepared.guard.hide if prepared.guard is not None else None,
         )
-        order = Order(
+        run = Run(self._order(prepared, log), parts.around, meter, log)
+        journey = Journey(prepared=prepared, run=run, meter=meter, admission=admission)
+        if prepared.again is None:
+            return journey
+        return await self._or_settle(journey, lambda: self._reconsidered(journey))
+
+    async def _reconsidered(self, journey: Journey) -> Journey:
+        """The same journey, planned by what models say the request is; their calls are its first attempts."""
+        prepared, run, monotonic = journey.prepared, journey.run, self._parts.around.monotonic
+        assert prepared.again is not None  # only asked for where it is there
+        asked = prepared.route.asked
+        said = await asyncio.gather(*(c.classed(prepared.request, run.ask, monotonic) for c in asked))
+        told = {classifier.name: found for classifier, found in zip(asked, said, strict=True)}
+        prepared = replace(prepared.again(told), again=None)
+        if not journey.prepared.request.stream and prepared.request.stream:
+            prepared = replace(prepared, request=without_stream(prepared.request))
+        seen, spent = prepared.draft.classification, sum((run.log.spent_on(c.purpose, 0) for c in asked), ZERO_USD)
+        if seen is not None:
+            prepared.draft.classification = replace(seen, cost_usd=spent)
+        run.turn_to(self._order(prepared, run.log))
+        return replace(journey, prepared=prepared)
+
+    def _order(self, prepared: Prepared, log: AttemptLog) -> Order:
+        parts, draft, request = self._parts, prepared.draft, prepared.request
+        goes_on = _goes_on(prepared)
+        if goes_on:
+            request = opened(request)
+
+        def latency_of(deployment: Deployment) -> float | None:
+            return parts.latencies.of(deployment, parts.around.monotonic())
+
+        return Order(
             request=request,
             plan=prepared.plan,
             deadline_s=draft.arrived_s + prepared.route.timeout_s,
             read=lambda reply: self.read(request, reply),
             race=racing(prepared) if prepared.route.races else (),
-            hedge=self._hedge(prepared) if prepared.route.hedge is not None else None,
+            hedge=self._hedge(prepared) if prepared.route.hedge is not None and prepared.again is None else None,
             route=draft.route,
             top_logprobs=prepared.route.top_logprobs if prepared.route.judges else 0,
             wording=prepared.wording,
             trace=draft.trace,
+            rest=(lambda text: rest(prepared, text, self._deciding.obstacles, latency_of)) if goes_on else None,
             hear=self._hear(prepared, log) if prepared.route.judges else None,
             aside=lambda model, asked: aside(
                 prepared,
                 model,
                 asked,
                 self._deciding.obstacles,
-                lambda d: parts.latencies.of(d, parts.around.monotonic()),
+                latency_of,
             ),
         )
-        return Journey(prepared=prepared, run=Run(order, parts.around, meter, log), meter=meter, admission=admission)
 
     def _hedge(self, prepared: Prepared) -> Hedge | None:
         """The route's rule, where this request may be asked twice; it pays for others' second calls then."""
@@ -281,3 +326,8 @@ class RequestPath:
         except BaseException as exc:
             await self._settle_for_nobody(journey, exc)
             raise
+
+
+def _goes_on(prepared: Prepared) -> bool:
+    """Whether another model may go on where its stream breaks off."""
+    return prepared.route.on_interrupt == "continue" and prepared.request.stream and may_go_on(prepared.request)

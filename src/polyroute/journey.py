@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from polyroute.ports import Classifier, Dialect, Ledger
+from polyroute.ports import ClassesTexts, Classifier, Dialect, Ledger
 from polyroute.privacy.detector import Detector
 from polyroute.privacy.guard import Guard
 from polyroute.prompts.registry import Registry
@@ -25,7 +25,7 @@ from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Reply, Response
 from polyroute.types.review import Review
-from polyroute.types.routing import Needs, Plan, RequestClass
+from polyroute.types.routing import Classed, Needs, Plan, RequestClass
 from polyroute.types.trace import Trace
 
 
@@ -38,6 +38,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     client_request_id: str | None = None
     trace: Trace | None = None  # as the caller told it
     task: str | None = None
+    classes: dict[str, Classed] = {}  # what classifiers said of it, by name
     request_class: RequestClass | None = None  # in place of the route's
     session: str | None = None  # what the caller's requests of one conversation have in common
     holder: str | None = None  # the provider that keeps what the request refers to: no other can answer it
@@ -82,6 +83,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     routes: Routes
     prompts: Registry
     classifier: Classifier
+    classifiers: Mapping[str, ClassesTexts] = {}  # the document's own, on this machine
     dialects: Mapping[str, Dialect]
     around: Surroundings
     accounts: Accounts
@@ -118,6 +120,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     boundaries: tuple[Boundary, ...] = ()  # where it may go, and what gates ask about it too
     wording: Wording | None = None  # what the route adds to the request
     guard: Guard | None = None  # of personal data in the request
+    again: Callable[[dict[str, Classed]], "Prepared"] | None = None  # with what models said it is; None: none is asked
     stays: Mapping[str, Stay] = {}  # by model: what the request sticks by
 
 

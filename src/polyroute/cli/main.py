@@ -21,6 +21,7 @@ VERBS = {
     "demo": Verb("demo.verb:demo", "Show what routing does: prompts of ours through a gateway of simulated models."),
     "ask": Verb("asking:ask", "Put one prompt to a model or route."),
     "route": Verb("routing:route", "Show what would be decided for a prompt; no model is called."),
+    "classify": Verb("classify:classify", "Say which class a text has; make a classifier from labelled rows."),
     "explain": Verb("explaining:explain", "Show the six stages of a past request, with its attempts and its money."),
     "models": Verb("models:models", "List the models that routes may use, and where their facts come from."),
     "graph": Verb("graph:graph", "Draw the document's routes as a Mermaid flowchart."),

@@ -97,7 +97,7 @@ def route(
 
 async def _local(request: Request, task: str | None, config: Path | None) -> Preview:
     async with open_gateway(read(document_path(config), os.environ), os.environ) as built:
-        return _decide(built, request, task)
+        return await _decide(built, request, task)
 
 
 async def _remote(request: Request, task: str | None, url: str, key: str | None) -> Preview:
@@ -112,9 +112,9 @@ async def _remote(request: Request, task: str | None, url: str, key: str | None)
         await transport.aclose()
 
 
-def _decide(built: Built, request: Request, task: str | None) -> Preview:
+async def _decide(built: Built, request: Request, task: str | None) -> Preview:
     entry = Entry(request_id="dry-run", arrived_s=time.monotonic(), door="python", task=task)
-    return preview(built.path.prepare(request, _CALLER, entry))
+    return preview(await built.path.foresee(request, _CALLER, entry))
 
 
 # ── many ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -127,7 +127,7 @@ async def _decide_all(file: Path, route_name: str, task: str | None, config: Pat
     async with open_gateway(read(document_path(config), os.environ), os.environ) as built:
         with progress(len(requests), "decided") as steps:
             for row_id, request in requests:
-                lines.append(_line(row_id, _decide(built, request, task)))
+                lines.append(_line(row_id, await _decide(built, request, task)))
                 steps.advance()
     return b"".join(lines)
 

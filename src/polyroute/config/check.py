@@ -15,7 +15,7 @@ from polyroute.config import singles
 from polyroute.config.alerts import alert_problems
 from polyroute.config.boundaries import boundary_problems
 from polyroute.config.contract import acceptance_problems
-from polyroute.config.document import Document, Key, Model, PerToken, Placement, Provider, Route, names
+from polyroute.config.document import Document, Key, LlmClassifier, Model, PerToken, Placement, Provider, Route, names
 from polyroute.config.money import money_problems as budget_problems
 from polyroute.config.outputs import output_problems
 from polyroute.config.prompts import prompt_problems
@@ -113,6 +113,9 @@ class _Check:
             if isinstance(value, Decimal):
                 yield from singles.money_problems(f"limits.{name}", value)
         yield from budget_problems(document)
+        for name, classifier in document.classifiers.items():
+            if isinstance(classifier, LlmClassifier):
+                yield from self._target(f"classifiers.{name}.model", classifier.model)
         for at, alert in enumerate(document.alerts):
             yield from alert_problems(f"alerts[{at}]", alert, self._known.routes | self._known.models)
         if document.telemetry.otlp is not None:

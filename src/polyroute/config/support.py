@@ -33,7 +33,6 @@ GAPS = (
     Gap("routes.*.cache", "caches no answers"),
     Gap("pipelines.*", "runs no pipelines"),
     Gap("batch", "runs no batches"),
-    Gap("classifiers.*", "has no classifiers of one's own"),
     Gap("economics.*", "calculates no economics"),
 )
 

@@ -26,7 +26,7 @@ async def route(exchange: Exchange, services: Services) -> None:
         del body["input"]
     body.setdefault("model", "auto")
     request = services.dialects["openai_chat"].parse_request(body, exchange.headers)
-    prepared = services.path.prepare(request, exchange.caller, entry_of(exchange, "route", request.metadata))
+    prepared = await services.path.foresee(request, exchange.caller, entry_of(exchange, "route", request.metadata))
     await exchange.reply(200, to_json(preview(prepared)), [])
 
 

@@ -12,6 +12,7 @@ from polyroute.gateway import RequestPath
 from polyroute.ports import Dialect, Ledger, Notes, Records
 from polyroute.prompts.registry import Registry
 from polyroute.server.desk import ConfigDesk
+from polyroute.sorting import Sorter
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.directory import Directory
 from polyroute.state.overrides import Overrides
@@ -50,6 +51,7 @@ class Services(Struct, frozen=True, kw_only=True):
     authenticate: Callable[[Mapping[str, str]], Caller | None]
     introduce: Callable[[Mapping[str, str]], Awaitable[Caller]]
     ad_hoc: AdHoc
+    sorter: Sorter
     accounts: Accounts
     ledger: Ledger
     figures: Callable[[], AllFigures]  # reads the store: call it from a thread

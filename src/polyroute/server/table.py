@@ -4,6 +4,7 @@ from polyroute.server import (
     admin,
     answers,
     bedrock,
+    classify,
     config,
     execute,
     gemini,
@@ -85,6 +86,7 @@ def _doors() -> list[Endpoint]:
 def _reads() -> list[Endpoint]:
     return [
         Endpoint(method="POST", path="/v1/route", handler=lookups.route, summary="Dry run: what would be decided"),
+        Endpoint(method="POST", path="/v1/classify", handler=classify.classify, summary="Texts to classes"),
         Endpoint(
             method="GET",
             path="/v1/receipts/{id}",

@@ -12,6 +12,7 @@ from polyroute.catalog import tokens
 from polyroute.catalog.tokens import NOTHING, Size
 from polyroute.errors import Forbidden, InvalidRequest, UnknownModel
 from polyroute.ports import Strategy
+from polyroute.stages.classification.asked import AskedClassifier
 from polyroute.stages.execution.wording import Form
 from polyroute.stages.matching.length import refuse, truncate
 from polyroute.stages.matching.match import Boundary
@@ -73,6 +74,9 @@ class Route(Struct, frozen=True, kw_only=True):
     form: Form | None = None  # of its answers, as models are told it
     contract: Contract | None = None  # what every answer is brought into
     task: str | None = None  # declared for every request of this route
+    classifiers: tuple[str, ...] = ()  # of the document, on this machine, that its strategy looks at
+    asked: tuple[AskedClassifier, ...] = ()  # models that are asked first what its requests are
+    task_by: str | None = None  # the classifier whose class is the task, where none is declared
     wants_task: bool = False  # its strategy asks for the task, so one is detected where none is declared
 
     @property

@@ -21,12 +21,16 @@ from polyroute.config.document import Document
 from polyroute.config.load import Loaded
 from polyroute.config.resolve import deployments
 from polyroute.config.snapshot import Snapshot
+from polyroute.embedders.minilm import MiniLM
+from polyroute.embedders.worker import Worker
 from polyroute.errors import ConfigError
 from polyroute.gateway import RequestPath
 from polyroute.journey import Parts
 from polyroute.ports import Classifier, Records, Seal, Transport
 from polyroute.providers.transport import open_transport
 from polyroute.server.services import AllFigures, Services
+from polyroute.sorting import Sorter
+from polyroute.stages.classification.local import PROGRAM
 from polyroute.stages.execution.runner import Surroundings
 from polyroute.stages.validation.parsing import Parsers
 from polyroute.state.accounts.accounts import Accounts
@@ -49,6 +53,7 @@ from polyroute.telemetry.metrics import Metrics
 from polyroute.types.cards import Deployment
 from polyroute.wiring import access, upkeep
 from polyroute.wiring.access import Gate, Managed
+from polyroute.wiring.classifiers import classifier_problems, learned, local_classifiers
 from polyroute.wiring.dialects import DIALECTS
 from polyroute.wiring.gates import gate_problems
 from polyroute.wiring.overrides import Layers, layer_problems
@@ -93,6 +98,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     hedges: Hedges
     metrics: Metrics
     parsers: Parsers
+    classing: Worker  # does what takes long with texts: embeds them, and says of which class they are
     watch: Watch
     started_at_s: int
     records: ClosableRecords
@@ -125,6 +131,8 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         accounts = open_accounts(document, access.allowances(document, managed), store, ledger)
         parsers = Parsers()
         stack.push_async_callback(parsers.aclose)
+        classing = Worker(PROGRAM)
+        stack.push_async_callback(classing.aclose)
         metrics = Metrics()
         watch = Watch(metrics, accounts, transport)
         stack.push_async_callback(watch.aclose)
@@ -145,6 +153,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             hedges=Hedges(),
             metrics=metrics,
             parsers=parsers,
+            classing=classing,
             watch=watch,
             started_at_s=int(time.time()),
         )
@@ -154,6 +163,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         metrics.loads = lambda: busy(foundation.health, time.monotonic())
         await upkeep.catch_up(foundation)
         built = assemble(loaded, env, foundation)
+        await learned(document, built.services.sorter.local)
         keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
         stack.push_async_callback(upkeep.end, keeper)
         stack.push_async_callback(upkeep.end, asyncio.create_task(watch.run(), name="polyroute-watch"))
@@ -163,7 +173,11 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
 def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> Built:
     """Everything that a document decides. Raises ConfigError, and then nothing has changed."""
     document, snapshot = loaded.document, Snapshot.of(loaded.document)
-    if problems := (*gate_problems(document), *missing_prompts(document, foundation.records)):
+    if problems := (
+        *gate_problems(document),
+        *classifier_problems(document, loaded.folder),
+        *missing_prompts(document, foundation.records),
+    ):
         raise ConfigError(loaded.placed(problems))
     pack = tasks.load(loaded.folder / document.tasks if document.tasks else None)
     workshop = Workshop(
@@ -184,17 +198,20 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         tasks=pack,
         today=_utc_now().date(),
         parsers=foundation.parsers,
+        embedder=MiniLM(foundation.classing),
     )
     keyed = KeyedProviders(workshop, foundation.drawer)
     routes = book.routes()
     layers = Layers(snapshot, book, routes, foundation.records, _utc_now)
     foundation.managed.limits = layers.limits
+    classifiers = local_classifiers(loaded, foundation.classing)
     parts = Parts(
         pass_rates=foundation.watch.escalations.pass_rates,
         routes=routes,
         view_of=layers.view_of,
         prompts=registry(document, foundation.records, time.monotonic),
         classifier=workshop.classifier,
+        classifiers=classifiers,
         dialects=DIALECTS,
         around=Surroundings(
             providers=keyed.providers,
@@ -253,6 +270,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         lay=lambda tenant, layer: layer_problems(document, tenant, layer, foundation.records),
         document=document,
         ad_hoc=lambda strategy, models, gates: book.ad_hoc(strategy, models, gates, parts.routes),
+        sorter=Sorter(local=classifiers, asked=book.asked(), monotonic=time.monotonic),
         accounts=foundation.accounts,
         ledger=foundation.ledger,
         figures=lambda: figures(foundation.store),

@@ -8,6 +8,7 @@ from polyroute.config.contract import contract
 from polyroute.config.load import Loaded
 from polyroute.config.resolve import deployments
 from polyroute.errors import Problem
+from polyroute.wiring.classifiers import classifier_problems
 from polyroute.wiring.gates import gate_problems
 
 
@@ -17,5 +18,6 @@ def standing_problems(loaded: Loaded, env: Mapping[str, str]) -> tuple[Problem, 
     return (
         *check_start(document, env),
         *gate_problems(document),
+        *classifier_problems(document, loaded.folder),
         *contract(document, deployments(document, Catalogue())).problems,
     )

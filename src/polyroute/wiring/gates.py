@@ -12,7 +12,9 @@ from polyroute.config.convert import value_reader
 from polyroute.config.document import Document
 from polyroute.config.secret import Secret
 from polyroute.config.suggest import Vocabulary
+from polyroute.embedders.weights import EXTRA, lacking
 from polyroute.errors import InvalidRequest, Problem
+from polyroute.ports import Embedder
 from polyroute.stages.validation.agreement import Agreement
 from polyroute.stages.validation.code import Code
 from polyroute.stages.validation.combined import All, Any, Weighted
@@ -35,6 +37,7 @@ _MAX_NESTING = 8
 class GateSmith(Struct, frozen=True, kw_only=True):
     parsers: Parsers
     name_model: NameModel
+    embedder: Embedder | None = None
 
     def checks(self, gates: tuple[settings.Gate, ...]) -> tuple[Check, ...]:
         return tuple(
@@ -79,6 +82,8 @@ class GateSmith(Struct, frozen=True, kw_only=True):
                     samples=gate.samples,
                     models=tuple(map(self.name_model, gate.models)),
                     by=gate.by,
+                    min_cosine=gate.min_cosine,
+                    embedder=self.embedder if gate.by == "embedding" else None,
                     field=gate.field,
                     at_least=gate.at_least,
                     temperature=gate.temperature,
@@ -212,6 +217,9 @@ def problems_of(gate: settings.Gate, path: str, *, depth: int = 0, is_call: bool
                 yield Problem(path=f"{path}.max_chars", message=message)
         case settings.AgreementGate(parallel=True) if depth:
             yield Problem(path=f"{path}.parallel", message="has no effect inside another gate", fix="remove it")
+        case settings.AgreementGate(by="embedding") if missing := lacking():
+            message = f"embeddings on this machine need {', '.join(missing)}, not installed"
+            yield Problem(path=f"{path}.by", message=message, fix=EXTRA)
         case _:
             yield from _own(_PLAIN.gate(gate), path)
 

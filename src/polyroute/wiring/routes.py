@@ -13,8 +13,9 @@ from polyroute.config import document as settings
 from polyroute.config.document import Document, names
 from polyroute.config.resolve import models_of
 from polyroute.errors import InvalidRequest, UnknownModel
-from polyroute.ports import Strategy
+from polyroute.ports import Embedder, Strategy
 from polyroute.stages.assembly.savings import dearest
+from polyroute.stages.classification.asked import AskedClassifier
 from polyroute.stages.route import ReviewPolicy, Route, Routes
 from polyroute.stages.selection import strategies
 from polyroute.stages.selection.choosing import Choosing, Sticky
@@ -26,6 +27,7 @@ from polyroute.state.hedges import Hedge
 from polyroute.telemetry.tiers import TierTarget
 from polyroute.types.cards import Deployment
 from polyroute.types.routing import ChooseBy, StickyBy, Thresholds
+from polyroute.wiring.classifiers import classifiers_of
 from polyroute.wiring.gates import GateSmith, gate_of_call, helpers_of
 from polyroute.wiring.privacy import boundary_of, rules_of
 from polyroute.wiring.prompts import contract_of, form_of
@@ -52,6 +54,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
     tasks: TaskPack
     today: date
     parsers: Parsers
+    embedder: Embedder
 
     def routes(self) -> Routes:
         built = {name: self._route(name, route) for name, route in self.document.routes.items()}
@@ -84,7 +87,9 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         named = [_model_of_call(model, f"models[{at}]", routes) for at, model in enumerate(models)]
         found = list(chain.from_iterable(route.deployments for route in named))
         pool = tuple(dict.fromkeys(deployment.model for deployment in found))
-        smith = GateSmith(parsers=self.parsers, name_model=lambda name: routes.find(name).deployments[0].model)
+        smith = GateSmith(
+            parsers=self.parsers, embedder=self.embedder, name_model=lambda name: routes.find(name).deployments[0].model
+        )
         checks = smith.checks(tuple(gate_of_call(gate, f"gates[{at}]") for at, gate in enumerate(gates)))
         if strategy == "cascade" and not checks:
             checks = (Check(gate=Length()),)  # an empty answer is never good enough
@@ -122,9 +127,14 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         strategy_name, strategy = self._strategy(name, route)
         fallback = tuple(dict.fromkeys(chain.from_iterable(map(self._models, names(route.fallback)))))
         wanted = dict.fromkeys((*strategy.pool, *fallback))
-        smith = GateSmith(parsers=self.parsers, name_model=lambda target: self._models(target)[0])
+        smith = GateSmith(
+            parsers=self.parsers, embedder=self.embedder, name_model=lambda target: self._models(target)[0]
+        )
         checks, levels = smith.checks(route.gates), self._levels(smith, route.strategy)
         deployments = tuple(chain.from_iterable(self.deployments[model] for model in wanted))
+        looked_at = classifiers_of(route)
+        asked = tuple(self._asked(name) for name in looked_at if _asks(self.document, name))
+        helpers = self._helpers(checks, levels, wanted) | {each.model: self.deployments[each.model] for each in asked}
         return Route(
             name=name,
             strategy_name=strategy_name,
@@ -134,7 +144,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             checks=checks,
             levels=levels,
             doubted=frozenset(strategy.models[:-1]) if isinstance(strategy, strategies.Cascade) else None,
-            helpers=self._helpers(checks, levels, wanted),
+            helpers=helpers,
             races=isinstance(route.strategy, settings.Cascade) and route.strategy.race,
             hedge=_hedge(route.hedge),
             commit=route.commit,
@@ -161,6 +171,9 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             form=form_of(name, route),
             contract=contract_of(route),
             task=route.task,
+            task_by=route.strategy.classifier if isinstance(route.strategy, settings.Task) else None,
+            classifiers=tuple(name for name in looked_at if not _asks(self.document, name)),
+            asked=asked,
             wants_task=isinstance(strategy, strategies.Task | strategies.Rules | strategies.Logic),
         )
 
@@ -219,6 +232,23 @@ class RouteBook(Struct, frozen=True, kw_only=True):
                 found[name] = Choosing(by=by, sticky=sticky)
         return found
 
+    def asked(self) -> dict[str, AskedClassifier]:
+        """The classifiers that ask a model."""
+        return {name: self._asked(name) for name in self.document.classifiers if _asks(self.document, name)}
+
+    def _asked(self, name: str) -> AskedClassifier:
+        said = self.document.classifiers[name]
+        assert isinstance(said, settings.LlmClassifier)  # `_asks` says so
+        classes = said.classes if isinstance(said.classes, dict) else dict.fromkeys(said.classes, "")
+        return AskedClassifier(
+            name=name,
+            model=self._models(said.model)[0],
+            classes=classes,
+            instruction=said.instruction,
+            timeout_s=said.timeout_s,
+            max_output_tokens=said.max_output_tokens,
+        )
+
     def _levels(self, smith: GateSmith, strategy: settings.Strategy | None) -> dict[str, tuple[Check, ...]]:
         if not isinstance(strategy, settings.Cascade):
             return {}
@@ -245,6 +275,10 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         if isinstance(strategy, strategies.Fixed):
             return self.deployments[strategy.models[0]][0]
         return dearest(deployments, self.today)
+
+
+def _asks(document: Document, classifier: str) -> bool:
+    return isinstance(document.classifiers.get(classifier), settings.LlmClassifier)
 
 
 def sticky_of(written: StickyBy | settings.Sticky | None) -> Sticky | None:

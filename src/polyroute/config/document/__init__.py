@@ -10,7 +10,12 @@ from typing import Annotated, Any
 from msgspec import field
 
 from polyroute.config.document.callers import Key, Limits, Team, Tenant
-from polyroute.config.document.classifiers import Classifier
+from polyroute.config.document.classifiers import (
+    Classifier,
+    ExamplesClassifier,
+    LlmClassifier,
+    TrainedClassifier,
+)
 from polyroute.config.document.gates import (
     AgreementGate,
     AllGate,
@@ -114,6 +119,7 @@ __all__ = [
     "Document",
     "EntropyGate",
     "EscalationBand",
+    "ExamplesClassifier",
     "Failure",
     "Family",
     "Fastest",
@@ -131,6 +137,7 @@ __all__ = [
     "Learned",
     "LengthGate",
     "Limits",
+    "LlmClassifier",
     "LlmRouter",
     "Logic",
     "LogicAnswer",
@@ -174,6 +181,7 @@ __all__ = [
     "TierTarget",
     "TierTargets",
     "Timeouts",
+    "TrainedClassifier",
     "VaultPlace",
     "Webhook",
     "WeightedGate",

@@ -89,9 +89,10 @@ class AgreementGate(Settings, frozen=True, tag_field="use", tag="agreement"):
         tuple[str, ...], about("Other models, asked once each: two unlike models are worth three to four samples.")
     ] = ()
     by: Annotated[
-        Literal["exact", "normalised", "numeric", "json"],
-        about("Same text; same words; same last number; same JSON value."),
+        Literal["exact", "normalised", "numeric", "json", "embedding"],
+        about("Same text; same words; same last number; same JSON value; same meaning, extra `embeddings`."),
     ] = "normalised"
+    min_cosine: Annotated[Share, about("With `by: embedding`: the least likeness that counts as the same.")] = 0.85
     field: Annotated[str | None, about("Compare only this member of a JSON answer.")] = None
     at_least: Annotated[Count | None, about("How many must say the same, the response among them; else all.")] = None
     temperature: Annotated[Temperature | None, about("Of further samples; else the request's own.")] = None

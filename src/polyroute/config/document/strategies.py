@@ -70,6 +70,9 @@ class Task(Settings, frozen=True, tag_field="use", tag="task"):
     """A model for each kind of task, declared by the caller or detected."""
 
     default: Annotated[str, about("For every other task.")]
+    classifier: Annotated[
+        str | None, about("Of `classifiers`: names the task where the caller declares none, by its classes.")
+    ] = None
     tasks: Annotated[dict[str, str], about("Task to model.")] = field(default_factory=dict)
     models: Annotated[
         tuple[str, ...],

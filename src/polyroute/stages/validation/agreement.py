@@ -5,11 +5,14 @@ worth three to four samples of one. Asked one after another, it stops as soon as
 Source: Wang et al. 2023, "Self-Consistency Improves Chain of Thought Reasoning" (arXiv 2203.11171).
 """
 
+from array import array
+from operator import mul
 from typing import ClassVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from polyroute.ports import Embedder, Vectors
 from polyroute.stages.validation.coercion import Wrong
 from polyroute.stages.validation.inquiry import Inquiry
 from polyroute.stages.validation.likeness import Likeness, alike, meaning
@@ -26,6 +29,8 @@ class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     samples: int = 3  # the answer itself among them; of no effect with `models`
     models: tuple[str, ...] = ()  # asked once each, in place of further samples
     by: Likeness = "normalised"
+    min_cosine: float = 0.85  # where they are compared by embedding
+    embedder: Embedder | None = None  # for that
     field: str | None = None  # only this member of a JSON answer is compared
     at_least: int | None = None  # how many must say the same, the answer among them; None: all
     temperature: float | None = None  # of further samples; None: as the request says
@@ -50,7 +55,7 @@ class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             said = await inquiry.call_model(other, question, purpose=self.name)
             try:
                 heard = meaning(said.text, self.by, self.field)
-                if alike(wanted, heard):
+                if await self._alike(wanted, heard):
                     agreed += 1
                 else:
                     reason = reason or f"{other} says {str(heard)[:_SHOWN]!r}, not {str(wanted)[:_SHOWN]!r}"
@@ -59,6 +64,12 @@ class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             if agreed >= needed or agreed + len(others) - asked < needed:
                 return self._verdict(agreed, asked + 1, None if agreed >= needed else reason)
         return self._verdict(agreed, len(others) + 1, None if agreed >= needed else reason or f"{agreed} of {needed}")
+
+    async def _alike(self, one: object, other: object) -> bool:
+        if self.embedder is None:
+            return alike(one, other)
+        vectors = await self.embedder.embed([str(one), str(other)])
+        return cosine(vectors) >= self.min_cosine
 
     def _verdict(self, agreed: int, heard: int, reason: str | None) -> Verdict:
         told = () if reason is None else (reason, f"{agreed} of {heard} agree")
@@ -73,3 +84,9 @@ class Agreement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if len(set(self.models)) < len(self.models):
             return "`models` names a model twice"
         return None
+
+
+def cosine(pair: Vectors) -> float:
+    """Of two vectors of length 1."""
+    numbers = array("f", pair.data)
+    return float(sum(map(mul, numbers[: pair.dimensions], numbers[pair.dimensions :])))

@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from polyroute.errors import CallerError, ProviderError, Remedy, RoutingError
+from polyroute.errors import CallerError, ProviderError, Remedy, RoutingError, WorkerFailed
 from polyroute.ports import CallModel, Judgement, Monotonic
 from polyroute.stages.validation.asked_form import AskedForm
 from polyroute.stages.validation.contract import Contract
@@ -104,7 +104,7 @@ class Hearing:
         name = getattr(gate, "name", type(gate).__name__.lower())
         try:
             verdict = await judged(gate, inquiry)
-        except (CallerError, ProviderError, RoutingError) as exc:
+        except (CallerError, ProviderError, RoutingError, WorkerFailed) as exc:
             verdict = Verdict(gate=name, accepted=False, reasons=(f"could not be checked: {exc.message}",))
         elapsed_ms = round((case.monotonic() - started_s) * 1000, 3)
         return replace(verdict, cost_usd=case.spent_on(name) or None, elapsed_ms=elapsed_ms)

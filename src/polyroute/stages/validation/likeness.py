@@ -1,9 +1,10 @@
-"""When two answers say the same, in one of four ways. Pure.
+"""When two answers say the same, in one of five ways. Pure.
 
 - exact: the same text, blanks at its ends aside;
 - normalised: the same words, whatever their case, punctuation and articles;
 - numeric: the same last number, within a relative 1e-6; thousands may be parted, signs of money and per cent aside;
-- json: the same JSON value, whatever the order of members; 1 and 1.0 are one number.
+- json: the same JSON value, whatever the order of members; 1 and 1.0 are one number;
+- embedding: meanings that lie close together. Here their texts only; `agreement.py` has them embedded.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Literal
 from polyroute.stages.validation.coercion import Wrong, read_json
 from polyroute.stages.validation.texts import member, unfenced
 
-Likeness = Literal["exact", "normalised", "numeric", "json"]
+Likeness = Literal["exact", "normalised", "numeric", "json", "embedding"]
 _ARTICLES = frozenset(("a", "an", "the"))
 _TOLERANCE = Decimal("1e-6")
 _MOST_DIGITS = 60
