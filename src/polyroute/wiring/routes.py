@@ -54,7 +54,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
     tasks: TaskPack
     today: date
     parsers: Parsers
-    embedder: Embedder
+    embedder: Embedder | None = None
 
     def routes(self) -> Routes:
         built = {name: self._route(name, route) for name, route in self.document.routes.items()}
