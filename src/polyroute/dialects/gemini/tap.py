@@ -50,10 +50,11 @@ class Tap:
         rest = self._splitter.rest()
         if rest.strip():
             try:
-                read_rest(rest)
+                is_event = read_rest(rest) is not None
             except MalformedReply as exc:
                 raise StreamInterrupted("the provider's stream was cut in the middle of an event") from exc
-            self._weigh(rest + b"\n\n" if rest.startswith(b"data") else rest, passed)
+            if is_event:
+                self._weigh(rest + b"\n\n" if rest.startswith(b"data") else rest, passed)
         if not self._finished or self._seen - self._finished:
             raise StreamInterrupted("the provider's stream stopped before the answer was finished")
         self._ended = True

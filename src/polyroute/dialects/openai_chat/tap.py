@@ -68,7 +68,7 @@ class Tap:
         ended = None
         if rest.strip():
             try:
-                ended = self._weigh(rest, passed)
+                ended = self._weigh(rest, passed) if data_of(rest) else None
             except MalformedReply as exc:
                 raise StreamInterrupted("the provider's stream was cut in the middle of an event") from exc
         elif rest:

@@ -179,6 +179,16 @@ def test_text_that_looks_like_the_wire_is_text() -> None:
     assert fed(tap, HELLO, tricky, tricky) == [[WireBytes(data=item)] for item in (HELLO, tricky, tricky)]
 
 
+@pytest.mark.parametrize("rest", [b"data:", b"data: ", b"data: \r", b": keep"])
+def test_what_a_cut_left_of_an_event_without_data_is_not_passed_on(rest: bytes) -> None:
+    """Clients parse the data of every event they are given."""
+    tap = Tap()
+    tap.feed(HELLO + STOP + rest)
+    (ended,) = tap.close()
+    assert isinstance(ended, Ended)
+    assert ended.wire == STOP
+
+
 def test_endless_keep_alives_are_cut_off() -> None:
     tap = Tap()
     piece = b": " + b"x" * (MAX_EVENT_BYTES // 4) + b"\n\n"
