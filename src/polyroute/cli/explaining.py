@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, fail, print_json, say, told
-from polyroute.cli.store import open_books
+from polyroute.cli.store import open_books, retention_of
+from polyroute.config.document import kept_for
 from polyroute.types.money import format_usd
 from polyroute.types.receipt import Attempt, Receipt
 from polyroute.types.response import Usage
@@ -25,7 +26,10 @@ def explain(
     if receipt is None and request_id is None:
         fail("there is no request in the books yet")
     if receipt is None:
-        fail(f"there is no request `{request_id}` in the books; its id is in `x-polyroute-request-id`")
+        fail(
+            f"there is no receipt `{request_id}` in the books{kept_for(retention_of(config))};"
+            " its id is in `x-polyroute-request-id`"
+        )
     if as_json:
         print_json(receipt)
     else:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from polyroute.cli.pruning import prune
 from polyroute.cli.reconciling import SinceOption, TenantOption, UntilOption, reconcile, reprice_past
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, fail, print_json, say, told
 from polyroute.cli.store import open_books, store_of
@@ -21,7 +22,7 @@ from polyroute.stores.store import Store
 from polyroute.stores.verify import Entry
 from polyroute.types.money import format_usd
 
-ledger = typer.Typer(help="Verify, recover, reconcile, reprice or export the books.", no_args_is_help=True)
+ledger = typer.Typer(help="Verify, recover, reconcile, reprice, prune or export the books.", no_args_is_help=True)
 _PROGRESS = 100_000  # requests between two lines that tell how far an export has come
 
 
@@ -59,6 +60,7 @@ def recover(config: ConfigOption = None, as_json: JsonOption = False, debug: Deb
 
 ledger.command()(reconcile)
 ledger.command("reprice")(reprice_past)
+ledger.command()(prune)
 
 
 @ledger.command()

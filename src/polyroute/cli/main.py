@@ -33,7 +33,7 @@ VERBS = {
     "overrides": Verb("overrides:overrides", "List, show, set, compare and remove what holds for one tenant."),
     "prompts": Verb("prompts:prompts", "List, show, add, label, compare and render prompts."),
     "budget": Verb("budget:budget", "Show and set what may be spent."),
-    "ledger": Verb("ledger:ledger", "Verify, recover, reconcile, reprice or export the books."),
+    "ledger": Verb("ledger:ledger", "Verify, recover, reconcile, reprice, prune or export the books."),
     "migrate": Verb("migrating:migrate", "Bring the database's schema forward or back."),
     "drill": Verb(
         "drill.verb:drill", "Rehearse a provider's failure on past traffic, simulated; tell what fallbacks did."

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from polyroute.cli.shell import document_path
+from polyroute.config.document import Retention
 from polyroute.config.load import read
 from polyroute.ports import Records
 from polyroute.state.directory import Directory
@@ -20,6 +21,10 @@ def store_of(config: Path | None) -> Store:
     """Raises ConfigError, or StoreError where its driver is not installed."""
     loaded = read(document_path(config), os.environ)
     return stores.open_store(loaded.document, loaded.folder)
+
+
+def retention_of(config: Path | None) -> Retention:
+    return read(document_path(config), os.environ).document.store.retention
 
 
 def open_books(config: Path | None) -> Books:

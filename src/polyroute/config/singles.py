@@ -12,6 +12,7 @@ from polyroute.config.document import (
     Oidc,
     PerToken,
     Provider,
+    Retention,
     Route,
     Rules,
     Server,
@@ -84,6 +85,21 @@ def store_problems(store: Store) -> Iterator[Problem]:
     if store.shared != "memory" and not store.shared.startswith(("redis://", "rediss://", "unix:///")):
         message = "is neither `memory` nor the address of a Redis or Valkey"
         yield Problem(path="store.shared", message=message, fix="memory, redis://HOST:PORT or unix:///PATH")
+    yield from _retention_problems(store.retention)
+
+
+_LEAST_DAYS = {
+    "receipts": (2, "the answer to an idempotent request is looked up for a day"),
+    "ledger": (62, "budgets of a month are sums of these rows"),
+}
+
+
+def _retention_problems(retention: Retention) -> Iterator[Problem]:
+    for kind, (days, why) in _LEAST_DAYS.items():
+        kept_s = getattr(retention, kind)
+        if kept_s is not None and kept_s < days * 86_400:
+            path, message = f"store.retention.{kind}", f"is too short: {why}"
+            yield Problem(path=path, message=message, fix=f"{days}d or more; 36500d is for ever")
 
 
 def provider_problems(path: str, provider: Provider) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import orjson
 from msgspec.structs import replace
 
 from polyroute.authorisation import Resource, allowed
+from polyroute.config.document import kept_for
 from polyroute.errors import UnknownModel, UnknownObject
 from polyroute.preview import preview
 from polyroute.server import gemini
@@ -35,7 +36,7 @@ async def receipt(exchange: Exchange, services: Services) -> None:
     wanted = exchange.variables["id"]
     found = await services.ledger.receipt(wanted)
     if found is None or not _may_read(exchange.caller, found):
-        raise UnknownObject(f"there is no receipt `{wanted[:80]}`")
+        raise UnknownObject(f"there is no receipt `{wanted[:80]}`{kept_for(services.document.store.retention)}")
     if found.review is not None:
         state = await asyncio.to_thread(services.reviews.state_of, review_id(found.request_id))
         found = replace(found, review=state or found.review)

@@ -15,13 +15,14 @@ from polyroute.errors import Conflict, Forbidden, InvalidRequest, UnknownObject
 from polyroute.ports import Records
 from polyroute.types.access import Caller
 from polyroute.types.content import Text
-from polyroute.types.records import Act, Put
+from polyroute.types.records import Act, Put, Record, Remove
 from polyroute.types.response import Response, StopReason
 from polyroute.types.review import Decision, Review, ReviewState
 
 _STATES: dict[Decision, ReviewState] = {"approve": "approved", "edit": "edited", "reject": "rejected"}
 _MAX_REASON = 2_000
 _MAX_EDIT = 1_000_000  # characters
+_AT_ONCE = 50  # go in one change
 
 
 class Reviews:
@@ -81,6 +82,31 @@ class Reviews:
         )
         self._records.change([put], act)
         return decided
+
+    def over_before(self, moment: datetime) -> list[Record]:
+        """Decided, or past the deadline, before `moment`."""
+        records = self._records.every("review")
+        return [record for record in records if self._over_at(json.decode(record.body, type=Review)) < moment]
+
+    def expire(self, moment: datetime) -> int:
+        """How many of those went, a few at a time; the audit log says that they did."""
+        over = self.over_before(moment)
+        for start in range(0, len(over), _AT_ONCE):
+            some = over[start : start + _AT_ONCE]
+            act = Act(
+                at=self._utc_now(),
+                actor="retention",
+                role="admin",
+                action="reviews:expire",
+                kind="review",
+                id=some[0].id,
+                detail={"removed": len(some), "before": moment.isoformat()},
+            )
+            self._records.change([Remove(kind="review", id=record.id, version=record.version) for record in some], act)
+        return len(over)
+
+    def _over_at(self, review: Review) -> datetime:
+        return review.decided_at or review.expires_at
 
     def _all(self) -> Iterator[Review]:
         return (self._now(json.decode(record.body, type=Review)) for record in self._records.every("review"))

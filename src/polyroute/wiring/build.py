@@ -61,6 +61,7 @@ from polyroute.wiring.privacy import detector
 from polyroute.wiring.prompts import missing_prompts, registry
 from polyroute.wiring.provider_keys import Drawer, KeyedProviders, open_seal
 from polyroute.wiring.providers import Workshop, keyed_providers, logic_deployments
+from polyroute.wiring.retention import keep_to_it
 from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routes import RouteBook
 from polyroute.wiring.sign_on import open_sign_on
@@ -167,6 +168,8 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
         stack.push_async_callback(upkeep.end, keeper)
         stack.push_async_callback(upkeep.end, asyncio.create_task(watch.run(), name="polyroute-watch"))
+        keeping = keep_to_it(document.store.retention, ledger, built.services.reviews, _utc_now)
+        stack.push_async_callback(upkeep.end, asyncio.create_task(keeping, name="polyroute-retention"))
         yield built
 
 

@@ -39,11 +39,13 @@ from polyroute.config.document.process import (
     Batch,
     ClaimNames,
     Oidc,
+    Retention,
     SecretManagers,
     Server,
     Store,
     Telemetry,
     VaultPlace,
+    kept_for,
 )
 from polyroute.config.document.providers import (
     Credentials,
@@ -157,6 +159,7 @@ __all__ = [
     "Privacy",
     "Provider",
     "RegexGate",
+    "Retention",
     "Review",
     "Route",
     "Rule",
@@ -186,6 +189,7 @@ __all__ = [
     "Webhook",
     "WeightedGate",
     "about",
+    "kept_for",
     "names",
 ]
 

@@ -63,6 +63,37 @@ class Server(Settings, frozen=True):
     oidc: Annotated[Oidc | None, about("Sign-on with tokens of an OpenID Connect issuer, beside keys.")] = None
 
 
+_DAY_S = 86_400
+_KEPT_S = 90 * _DAY_S
+
+
+class Retention(Settings, frozen=True):
+    """How long what is kept is kept; then it is deleted, a little at a time. For ever is `36500d`."""
+
+    receipts: Annotated[
+        Duration | None,
+        about("What was decided, tried and why, by request; else 90d, at least 2d. No sum is made of it."),
+    ] = None
+    reviews: Annotated[Duration | None, about("Held answers, from their decision or deadline on; else 90d.")] = None
+    ledger: Annotated[
+        Duration | None,
+        about("Money and tokens, by request and call; else for ever, at least 62d. Usage, savings, budgets sum these."),
+    ] = None
+
+    @property
+    def receipts_s(self) -> float:
+        return self.receipts or _KEPT_S
+
+    @property
+    def reviews_s(self) -> float:
+        return self.reviews or _KEPT_S
+
+
+def kept_for(retention: Retention) -> str:
+    """To say after `there is no receipt`."""
+    return f"; receipts are kept for {retention.receipts_s / _DAY_S:g} days (store.retention.receipts)"
+
+
 class Store(Settings, frozen=True):
     """What is remembered, and where."""
 
@@ -89,6 +120,7 @@ class Store(Settings, frozen=True):
         Literal["process", "power"],
         about("`process` survives the process being killed; `power` also a power cut (fsync before each call)."),
     ] = "process"
+    retention: Annotated[Retention, about("How long things are kept.")] = Retention()
 
 
 class VaultPlace(Settings, frozen=True):
