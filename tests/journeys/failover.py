@@ -39,6 +39,13 @@ MODES: Mapping[Mode, str] = {
     "before": "streamed, before any content",
     "after": "streamed, after some content",
 }
+Help = Literal["alone", "standing by", "going on"]
+_MODELS: Mapping[Help, str] = {"alone": "{}-alone", "standing by": "route-{}", "going on": "going-{}"}
+_HEADS: Mapping[Help, str] = {
+    "alone": "alone",
+    "standing by": "standing by",
+    "going on": "standing by, `on_interrupt: continue`",
+}
 _BEGUN = chunk({"role": "assistant", "content": ""})
 _SAID = (_BEGUN, chunk({"content": "Once upon "}))
 _ERROR = b'data: {"error": {"message": "the model fell over", "type": "server_error"}}\n\n'
@@ -57,6 +64,11 @@ class Fault:
     answers: Mapping[Mode, Answer]
     place: str = "http"  # "closed": nobody listens there; "tls": no TLS is spoken there
     is_hasty: bool = False  # the case waits for a time limit, which is short
+
+
+def helps(mode: Mode) -> tuple[Help, ...]:
+    """Only once something was told is there anything to go on with."""
+    return ("alone", "standing by", "going on") if mode == "after" else ("alone", "standing by")
 
 
 def every(answer: Answer) -> Mapping[Mode, Answer]:
@@ -123,7 +135,8 @@ class Seen:
         if not self.told.is_whole:
             return "a cut connection"
         if events[-1] == "[DONE]" and "error" not in events[-2]:
-            return "the whole stream"
+            went_on = any(attempt.role == "continuation" for attempt in self.receipt.attempts)
+            return "the whole stream, marked where another goes on" if went_on else "the whole stream"
         failed = next((event["error"] for event in events if isinstance(event, dict) and "error" in event), None)
         return "a stream that ends without its end" if failed is None else f"error event `{failed['code']}`"
 
@@ -145,8 +158,8 @@ def _status(status: int | None) -> str:
     return "" if status is None else f" {status}"
 
 
-async def run(folder: Path) -> dict[tuple[str, Mode, bool], Seen]:
-    """By fault, mode and whether another deployment stood by."""
+async def run(folder: Path) -> dict[tuple[str, Mode, Help], Seen]:
+    """By fault, mode and what help there was."""
     cases = {
         f"c{number}{mode}": (fault, mode)
         for number, fault in enumerate(faults())
@@ -156,7 +169,7 @@ async def run(folder: Path) -> dict[tuple[str, Mode, bool], Seen]:
     async with upstream() as provider, _speaking_no_tls() as untrusted:
 
         def script(heard: Heard) -> Answer:
-            case = cases.get(heard.json["model"].removesuffix("-alone"))
+            case = cases.get(heard.json["model"].removesuffix("-alone").removesuffix("-going"))
             if case is not None:
                 answer = next(fault for fault in faults() if fault.name == case[0].name).answers[case[1]]
                 for piece in answer.pieces:
@@ -168,17 +181,14 @@ async def run(folder: Path) -> dict[tuple[str, Mode, bool], Seen]:
         provider.script = script
         async with gateway(_document(cases, provider.url, untrusted), folder) as rig:
 
-            async def see(case: str, mode: Mode, *, is_alone: bool) -> Seen:
-                body = ask(model=f"{case}-alone" if is_alone else f"route-{case}", stream=mode != "whole")
+            async def see(case: str, mode: Mode, help_: Help) -> Seen:
+                body = ask(model=_MODELS[help_].format(case), stream=mode != "whole")
                 told = await rig.post("/v1/chat/completions", body, key=KEY)
                 return Seen(told=told, receipt=await rig.receipt(told))
 
-            keys = [(case, is_alone) for case in cases for is_alone in (False, True)]
-            found = await asyncio.gather(*(see(case, cases[case][1], is_alone=alone) for case, alone in keys))
-    return {
-        (cases[case][0].name, cases[case][1], not is_alone): seen
-        for (case, is_alone), seen in zip(keys, found, strict=True)
-    }
+            keys = [(case, help_) for case in cases for help_ in helps(cases[case][1])]
+            found = await asyncio.gather(*(see(case, cases[case][1], help_) for case, help_ in keys))
+    return {(cases[case][0].name, cases[case][1], help_): seen for (case, help_), seen in zip(keys, found, strict=True)}
 
 
 def _document(cases: Mapping[str, tuple[Fault, Mode]], url: str, untrusted: str) -> str:
@@ -188,11 +198,12 @@ def _document(cases: Mapping[str, tuple[Fault, Mode]], url: str, untrusted: str)
     routes: dict[str, object] = {}
     for case, (fault, _) in cases.items():
         place = {"http": f"{url}/v1", "closed": "http://127.0.0.1:1/v1", "tls": untrusted}
-        for suffix in ("", "-alone"):
+        for suffix in ("", "-alone", "-going"):
             name = f"{case}{suffix}"
             providers[f"p-{name}"] = _provider(place[fault.place], **({"timeouts": hasty} if fault.is_hasty else {}))
             models[name] = _model(f"p-{name}", name)
         routes[f"route-{case}"] = {"primary": case, "fallback": "spare"}
+        routes[f"going-{case}"] = {"primary": f"{case}-going", "fallback": "spare", "on_interrupt": "continue"}
     keys = [{"name": "ci", "key": {"env": "CI_KEY"}, "team": "platform", "user": "ci"}]
     document = {
         "server": {"auth": "keys"},
@@ -234,24 +245,25 @@ _HEAD = """<!-- Made by `python -m tests.journeys.failover` from a real run; a t
 What each fault of a provider comes to: a gateway and a scripted provider on loopback. The faulty deployment is asked
 first, at most twice (`max_tries: 2`). "Standing by" is the same request on a route whose fallback is well.
 
-Once something of a stream was told, nobody else takes over on such a route: the caller gets an error event in place of
-the end, and what was generated is booked, by estimate where the provider did not say. Before that, a stream that fails
-is as if it had never begun. What is the request's own fault (400, 413) is told as the provider told it, and asked of
+Once something of a stream was told, nobody else takes over unless the route says `on_interrupt: continue`: the caller
+gets an error event in place of the end, and what was generated is booked, by estimate where the provider did not say.
+With it, another deployment goes on with the text, and the stream says where. Before that, a stream that fails is as if
+it had never begun. What is the request's own fault (400, 413) is told as the provider told it, and asked of
 nobody else. Prices: 2.50 USD per million input tokens, 10.00 output; the healthy answer has 11 and 7. Times: what
 hangs has 0.4 s to its first byte and between two pieces.
 """
 
 
-def page(found: Mapping[tuple[str, Mode, bool], Seen]) -> str:
+def page(found: Mapping[tuple[str, Mode, Help], Seen]) -> str:
     lines = [_HEAD]
     for mode, title in MODES.items():
         lines += [f"\n## {title[0].upper()}{title[1:]}\n"]
-        lines += ["| fault | alone: caller gets | attempts | books | standing by: caller gets | attempts | books |"]
-        lines += [f"|{' --- |' * 7}"]
+        heads = [f"{_HEADS[help_]}: caller gets | attempts | books" for help_ in helps(mode)]
+        lines += [f"| fault | {' | '.join(heads)} |", f"|{' --- |' * (1 + 3 * len(heads))}"]
         for fault in faults():
             if mode in fault.answers:
-                alone, helped = found[fault.name, mode, False], found[fault.name, mode, True]
-                cells = [cell for seen in (alone, helped) for cell in (seen.caller, seen.attempts, seen.booked)]
+                all_seen = [found[fault.name, mode, help_] for help_ in helps(mode)]
+                cells = [cell for seen in all_seen for cell in (seen.caller, seen.attempts, seen.booked)]
                 lines.append(f"| {' | '.join((fault.name, *cells))} |")
     return "\n".join(lines) + "\n"
 
