@@ -34,7 +34,7 @@ class Tally:
 async def call(rig: Rig, provider: Upstream, tally: Tally, *, streams: bool) -> Told:
     before = len(provider.log)
     more: dict[str, object] = {"stream": True} if streams else {}
-    told = await rig.post("/v1/chat/completions", ask(**more))
+    told = await rig.post("/v1/chat/completions", ask("hello", "gpt", **more))
     called = len(provider.log) - before
     if told.status == 200 and told.is_whole and b"error" not in told.body:
         assert called == 1
