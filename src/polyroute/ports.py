@@ -267,6 +267,8 @@ class Choice(Struct, frozen=True, kw_only=True):
     models: tuple[str, ...]
     reason: str  # one sentence for people
     order: Literal["strict", "listed", "ranked"] = "strict"
+    scores: Mapping[str, float] = {}  # quality it expects, by model, where it predicts any
+    abstained: bool = False  # it knew too little of such requests to say
 
 
 class Strategy(Protocol):

@@ -1,5 +1,6 @@
 """The dry run: what would be decided for a request, with no model called and nothing spent."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from msgspec import Struct
@@ -26,6 +27,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     candidates: tuple[CandidateNote, ...]
     exclusions: tuple[Exclusion, ...]
     plan: tuple[str, ...]
+    scores: Mapping[str, float] = {}  # quality expected, by model, where the strategy predicts any
+    abstained: bool = False  # it knew too little of such requests to
 
 
 def preview(prepared: Prepared) -> Preview:
@@ -50,4 +53,6 @@ def preview(prepared: Prepared) -> Preview:
         candidates=draft.candidate_notes,
         exclusions=draft.exclusions,
         plan=tuple(step.candidate.deployment.id for step in plan.steps),
+        scores=plan.scores,
+        abstained=plan.abstained,
     )

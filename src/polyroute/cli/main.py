@@ -38,6 +38,7 @@ VERBS = {
     "drill": Verb(
         "drill.verb:drill", "Rehearse a provider's failure on past traffic, simulated; tell what fallbacks did."
     ),
+    "train": Verb("train:train", "Train a router on labelled rows."),
     "doctor": Verb(
         "doctor:doctor",
         "Look for what would keep the gateway from working here, and what gives way first as the load grows.",

@@ -139,7 +139,7 @@ def _requests(file: Path, route_name: str) -> Iterator[tuple[RowId, Request]]:
             continue
         try:
             row = _ROW.decode(line)
-            messages = row.messages
+            messages = row.messages or None
             if messages is None and row.prompt is not None:
                 messages = [{"role": "user", "content": row.prompt}]
             if messages is None:
@@ -156,9 +156,15 @@ def _requests(file: Path, route_name: str) -> Iterator[tuple[RowId, Request]]:
 
 def _line(row_id: RowId, found: Preview) -> bytes:
     """The first deployment of a model speaks for it."""
-    scores = {note.model: note.quality for note in reversed(found.candidates) if note.quality is not None}
+    declared = {note.model: note.quality for note in reversed(found.candidates) if note.quality is not None}
     costs = {note.model: note.expected_usd for note in reversed(found.candidates) if note.expected_usd is not None}
-    told = {"id": row_id, "model": found.model, "scores": scores, "cost_usd": costs, "abstained": found.model is None}
+    told = {
+        "id": row_id,
+        "model": found.model,
+        "scores": found.scores or declared,
+        "cost_usd": costs,
+        "abstained": found.abstained or found.model is None,
+    }
     return to_json(told) + b"\n"
 
 

@@ -24,7 +24,7 @@ def _values(*values: object) -> frozenset[object]:
     return frozenset(values)
 
 
-_STRATEGIES = _values("fixed", "rules", "complexity", "task", "cheapest", "fastest", "cascade", "logic")
+_STRATEGIES = _values("fixed", "rules", "complexity", "task", "cheapest", "fastest", "cascade", "logic", "learned")
 
 GAPS = (
     Gap("server.workers", "serves with one worker", _values(1)),

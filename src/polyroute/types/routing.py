@@ -1,5 +1,6 @@
 """What the first three stages decide: classification, candidates, plan."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -110,6 +111,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     strategy: str
     steps: tuple[Step, ...]
     reason: str  # one sentence for people
+    scores: Mapping[str, float] = {}  # quality expected, by model, where the strategy predicts any
+    abstained: bool = False  # the strategy knew too little of such requests
 
 
 class Verdict(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -63,6 +63,7 @@ from polyroute.wiring.provider_keys import Drawer, KeyedProviders, open_seal
 from polyroute.wiring.providers import Workshop, keyed_providers, logic_deployments
 from polyroute.wiring.retention import keep_to_it
 from polyroute.wiring.reviewing import ReviewNotices, hold
+from polyroute.wiring.routers import router_problems, routers_of
 from polyroute.wiring.routes import RouteBook
 from polyroute.wiring.sign_on import open_sign_on
 from polyroute.wiring.stores import ClosableRecords, open_accounts, open_records, open_store
@@ -179,6 +180,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
     if problems := (
         *gate_problems(document),
         *classifier_problems(document, loaded.folder),
+        *router_problems(document, loaded.folder),
         *missing_prompts(document, foundation.records),
     ):
         raise ConfigError(loaded.placed(problems))
@@ -202,6 +204,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         today=_utc_now().date(),
         parsers=foundation.parsers,
         embedder=MiniLM(foundation.classing),
+        routers=routers_of(document, loaded.folder),
     )
     keyed = KeyedProviders(workshop, foundation.drawer)
     routes = book.routes()

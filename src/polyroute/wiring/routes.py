@@ -20,6 +20,8 @@ from polyroute.stages.route import ReviewPolicy, Route, Routes
 from polyroute.stages.selection import strategies
 from polyroute.stages.selection.choosing import Choosing, Sticky
 from polyroute.stages.selection.constraints import Constraints
+from polyroute.stages.selection.learned import Learned
+from polyroute.stages.selection.router import Router
 from polyroute.stages.validation.gates import Length
 from polyroute.stages.validation.judge import Check
 from polyroute.stages.validation.parsing import Parsers
@@ -55,6 +57,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
     today: date
     parsers: Parsers
     embedder: Embedder | None = None
+    routers: Mapping[str, Router] = {}  # trained, by route
 
     def routes(self) -> Routes:
         built = {name: self._route(name, route) for name, route in self.document.routes.items()}
@@ -146,6 +149,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             doubted=frozenset(strategy.models[:-1]) if isinstance(strategy, strategies.Cascade) else None,
             helpers=helpers,
             races=isinstance(route.strategy, settings.Cascade) and route.strategy.race,
+            on_interrupt=route.on_interrupt,
             hedge=_hedge(route.hedge),
             commit=route.commit,
             on_review=_review(route),
@@ -159,7 +163,6 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             ),
             thresholds=_thresholds(route.strategy),
             boundary=boundary_of(route),
-            on_interrupt=route.on_interrupt,
             privacy=rules_of(self.document.privacy if route.privacy is None else route.privacy),
             baseline=self._baseline(route, strategy, deployments),
             max_input_tokens=route.max_input_tokens,
@@ -217,6 +220,8 @@ class RouteBook(Struct, frozen=True, kw_only=True):
                     answerers=tuple(logic_model(name, at) for at in range(len(logic.answers))),
                     otherwise=self._all(names(logic.otherwise)),
                 )
+            case settings.Learned(models=models, quality_loss=loss):
+                return "learned", Learned(models=models, router=self.routers[name], quality_loss=loss)
             case other:
                 raise UnknownModel(f"the strategy of route `{name}` is not one of this version: {type(other).__name__}")
 

@@ -150,12 +150,16 @@ class Logic(Settings, frozen=True, tag_field="use", tag="logic"):
     otherwise: Annotated[Names, about("The models for every other request, in order.")] = ()
 
 
-class Learned(Later, frozen=True, tag_field="use", tag="learned"):
+class Learned(Settings, frozen=True, tag_field="use", tag="learned"):
     """A trained router predicts each model's quality and takes the cheapest that is good enough."""
 
-    models: Annotated[tuple[str, ...], about("To choose from.")]
-    artifact: Annotated[str | None, about("The trained router's file.")] = None
-    quality_loss: Annotated[Share | None, about("How much quality may be given up for cost.")] = None
+    models: Annotated[
+        tuple[str, ...], Meta(min_length=2), about("To choose from; the router was trained on each, by this name.")
+    ]
+    artifact: Annotated[str, about("The trained router's file, which `polyroute train` makes.")]
+    quality_loss: Annotated[
+        Share, about("How much of the best model's mean quality may be given up for cost: 0.01 is one percent.")
+    ] = 0.01
 
 
 class LlmRouter(Later, frozen=True, tag_field="use", tag="llm"):

@@ -42,7 +42,7 @@ def make_plan(
         ordered = by_price(ordered)
         reason += f"; {constraints.request_class} request, so by price"
     steps = tuple(Step(candidate=c, max_tries=c.deployment.max_tries) for c in ordered)
-    return Plan(strategy=strategy, steps=steps, reason=reason)
+    return Plan(strategy=strategy, steps=steps, reason=reason, scores=choice.scores, abstained=choice.abstained)
 
 
 def ask_last(plan: Plan, unwell: Mapping[str, str]) -> Plan:
