@@ -30,6 +30,7 @@ from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request, ask
 from polyroute.types.response import Chunk, Response, TextDelta
 from polyroute.types.review import Review
+from polyroute.types.routing import Classed
 from polyroute.wiring.build import Built, open_gateway
 
 _LOCAL = Caller(user="python")
@@ -125,6 +126,15 @@ class Gateway:
         """The dry run: what would be decided. No model is called."""
         built = await self._open()
         return preview(await built.path.foresee(request, self._caller, _entry(built, task)))
+
+    async def classify(self, texts: Sequence[str], *, classifier: str | None = None) -> list[Classed]:
+        """Which class each text has, by one of the document's classifiers. Raises UnknownObject, WorkerFailed."""
+        built = await self._open()
+
+        async def ask(model: str, request: Request, *, purpose: str) -> Response:
+            return (await self.complete(request)).response
+
+        return await built.services.sorter.classed(built.services.sorter.find(classifier), texts, ask)
 
     async def receipt(self, request_id: str) -> Receipt | None:
         built = await self._open()

@@ -303,3 +303,15 @@ async def test_probabilities_are_asked_for_and_kept_from_a_caller_who_did_not_as
                 asked = next(heard for heard in fake.log if "chat/completions" in heard.path)
                 assert asked.json["logprobs"] is True
                 assert asked.json["top_logprobs"] == 5
+
+
+@pytest.mark.parametrize(
+    ("other", "model"),
+    [("Your parcel comes on Tuesday.", "cheap"), ("We have lost the parcel for good.", "strong")],
+)
+async def test_answers_agree_where_they_mean_the_same(tmp_path: Path, other: str, model: str) -> None:
+    recorded(tmp_path, ("q", {"cheap": "The parcel will arrive on Tuesday.", "other": other, "strong": "Lost."}))
+    gates = "[{use: agreement, models: [other], by: embedding, min_cosine: 0.8}]"
+    async with gateway(cascade(gates), tmp_path) as rig:
+        told = await ask(rig)
+    assert told.json["model"] == model

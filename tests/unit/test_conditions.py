@@ -7,9 +7,14 @@ from hypothesis import strategies as st
 from polyroute.conditions import Condition, groups, holds, pattern_problem, see
 from polyroute.types.content import Audio, Document, Image, Inline, Message, Text
 from polyroute.types.request import Request, Tool, ask
-from polyroute.types.routing import Classification
+from polyroute.types.routing import Classed, Classification
 
-MODERATE = Classification(label="moderate", score=0.5, classifier="test", task="support")
+CLASSES = {
+    "intent": Classed(label="refund", score=0.9),
+    "topic": Classed(label=None),
+    "late": Classed(label=None, fault="said nothing"),
+}
+MODERATE = Classification(label="moderate", score=0.5, classifier="test", task="support", classes=CLASSES)
 PNG = Inline(media_type="image/png", data="")
 
 
@@ -37,6 +42,15 @@ def fits(request: Request | str, **when: Any) -> bool:
         pytest.param("x", {"complexity": ("simple",)}, False, id="another tier"),
         pytest.param("x", {"task": ("support",)}, True, id="the task"),
         pytest.param("x", {"task": ("code",)}, False, id="another task"),
+        pytest.param("x", {"class_": {"intent": "refund"}}, True, id="the class"),
+        pytest.param("x", {"class_": {"intent": ("cancel", "refund")}}, True, id="one of several classes"),
+        pytest.param("x", {"class_": {"intent": "cancel"}}, False, id="another class"),
+        pytest.param("x", {"class_": {"topic": None}}, True, id="none of its classes"),
+        pytest.param("x", {"class_": {"topic": ("a", None)}}, True, id="a class or none"),
+        pytest.param("x", {"class_": {"intent": None}}, False, id="a class where none is wanted"),
+        pytest.param("x", {"class_": {"late": None}}, False, id="a classifier that said nothing"),
+        pytest.param("x", {"class_": {"other": None}}, False, id="a classifier that was not asked"),
+        pytest.param("x", {"class_": {"intent": "refund", "topic": "a"}}, False, id="every classifier must agree"),
         pytest.param("Order 12", {"matches": "[0-9]+"}, True, id="a pattern is searched for"),
         pytest.param("order", {"matches": "Order"}, False, id="a pattern minds case"),
         pytest.param("order", {"contains": ("order",), "matches": "[0-9]"}, False, id="everything must hold"),

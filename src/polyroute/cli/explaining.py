@@ -66,6 +66,9 @@ def _classification(receipt: Receipt) -> Iterator[str]:
     if seen is None:
         return
     yield f"{seen.label}, score {seen.score:.2f}, by {seen.classifier}" + (f"; task {seen.task}" if seen.task else "")
+    for name, said in seen.classes.items():
+        found = said.fault or f"{said.label or 'none of its classes'}, score {said.score:.2f}"
+        yield f"class by {name}: {found} ({said.classifier}, {said.elapsed_ms:.1f} ms)"
     for item in seen.evidence:
         yield f"{item.weight:+.2f}  {item.feature}" + (f"  “{item.span}”" if item.span else "")
 
