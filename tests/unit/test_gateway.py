@@ -27,7 +27,7 @@ from polyroute.errors import (
 )
 from polyroute.journey import LiveAnswer
 from polyroute.state.accounts.allowances import Allowances, Rates
-from polyroute.testing.providers import Hang, a_response
+from polyroute.testing.providers import Hang, Outcome, a_response
 from polyroute.types.access import Caller
 from polyroute.types.content import Text, ToolCall
 from polyroute.types.receipt import StageTimes
@@ -224,6 +224,23 @@ async def test_no_attempt_begins_after_the_deadline() -> None:
     assert len(rig.provider.calls) == 1
     assert rig.provider.calls[0].deadlines.total_s == 0
     assert rig.receipt.state == "failed"
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "stream"])
+async def test_an_attempt_that_would_come_too_late_is_not_started(streamed: bool) -> None:
+    """What is left of the request's time says who is still worth asking."""
+    slow, quick = deployment("slow", latency_ms=5000.0), deployment("quick", latency_ms=200.0)
+    down: dict[str, Outcome | list[Outcome]] = {"first": MalformedReply("what"), "slow": [], "quick": HELLO}
+    rig = Rig(down, a_route(deployment("first"), slow, quick, timeout_s=2.0))
+    rig.latencies.of = lambda deployment, now_s=0.0: deployment.card.latency_ms  # type: ignore[method-assign]
+    await (rig.read() if streamed else rig.answer())
+    assert [attempt.model for attempt in rig.receipt.attempts] == ["first", "quick"]
+
+    rig = Rig({"first": MalformedReply("what"), "slow": []}, a_route(deployment("first"), slow, timeout_s=2.0))
+    rig.latencies.of = lambda deployment, now_s=0.0: deployment.card.latency_ms  # type: ignore[method-assign]
+    with pytest.raises(DeadlineExceeded):
+        await (rig.stream() if streamed else rig.answer())
+    assert [attempt.model for attempt in rig.receipt.attempts] == ["first"]
 
 
 async def test_attempts_are_given_no_more_time_than_is_left() -> None:

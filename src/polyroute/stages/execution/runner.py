@@ -33,6 +33,7 @@ from polyroute.stages.execution.continuing import Partial, rest_of
 from polyroute.stages.execution.meter import Meter
 from polyroute.stages.execution.probabilities import with_logprobs
 from polyroute.stages.execution.progress import MAX_JITTER, USEFUL_S, Accept, GiveUp, Try, decide
+from polyroute.stages.execution.timeliness import in_time
 from polyroute.stages.execution.wording import Wording
 from polyroute.state.health.health import Health
 from polyroute.state.hedges import Hedge, Hedges
@@ -137,6 +138,8 @@ class Run:
             case Accept():
                 return None
             case Try():
+                if self.log.outcomes:
+                    decision = self._timely(decision, left_s)
                 if self.log.has_failed:
                     decision = self._spared(decision)
                 if decision.pause_s:
@@ -152,6 +155,14 @@ class Run:
                 return await self._wait_for(room)
             case _ as never:
                 assert_never(never)
+
+    def _timely(self, next_try: Try, left_s: float) -> Try:
+        """The same, or a later step that is fast enough. Raises DeadlineExceeded where none is worth starting."""
+        tried = {outcome.step for outcome in self.log.outcomes}
+        step = in_time(self._order.plan.steps, next_try.step, tried, left_s - next_try.pause_s)
+        if step is None:
+            raise self._gave_up(GiveUp(out_of_time=True))
+        return next_try if step == next_try.step else Try(step=step)
 
     def _spared(self, next_try: Try) -> Try:
         """The same, or the next deployment at once where this one is found to be failing. Raises PlanExhausted where
