@@ -4,17 +4,20 @@ import asyncio
 import gzip
 import os
 import signal
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from tests.journeys.rig import Rig, Told, gateway
+from tests.journeys.rig import ENV, Rig, Told, gateway
 from typer.testing import CliRunner
 
 from polyroute.cli.main import build
+from polyroute.config.load import read
 from polyroute.errors import ConfigError
+from polyroute.wiring.reload import Desk
 
 HEAD = """
 server: {auth: keys}
@@ -157,6 +160,19 @@ async def test_many_requests_at_once_are_classed_each_by_its_own_text(tmp_path: 
     assert [each.json["model"] for each in told] == ["good", "cheap"] * 20
 
 
+async def test_a_reload_takes_new_examples_once_they_are_learned(tmp_path: Path) -> None:
+    file = tmp_path / "polyroute.yaml"
+    file.write_text(HEAD + BY_INTENT + EXAMPLES)
+    async with gateway(HEAD + BY_INTENT + EXAMPLES, tmp_path) as rig:
+        before = await ask(rig, "my umbrella was blown away by the storm")
+        desk = Desk(rig.app, read(file, ENV), ENV, rig.built)
+        file.write_text(file.read_text().replace("I want my money back,", "my umbrella was blown away by the storm,"))
+        await desk.look()
+        after = await ask(rig, "my umbrella was blown away by the storm")
+    assert before.json["model"] == "sorts"
+    assert after.json["model"] == "good"
+
+
 async def test_texts_are_classified_over_http(tmp_path: Path) -> None:
     async with gateway(HEAD + BY_INTENT + EXAMPLES, tmp_path) as rig:
         one = await rig.post("/v1/classify", {"text": "refund my order please"})
@@ -192,7 +208,7 @@ def run(*words: str) -> Any:
     return CliRunner().invoke(build(words[0]), list(words))
 
 
-def rows(file: Path, *lines: dict[str, object]) -> Path:
+def rows(file: Path, *lines: Mapping[str, object]) -> Path:
     file.write_bytes(b"\n".join(map(orjson.dumps, lines)))
     return file
 

@@ -20,7 +20,7 @@ from polyroute.config.masked import mask_problems, masked
 from polyroute.config.reach import reach_problems
 from polyroute.config.replacing import may_replace, replace_text
 from polyroute.config.snapshot import Snapshot
-from polyroute.errors import ConfigError, Conflict, StoreError
+from polyroute.errors import ConfigError, Conflict, StoreError, WorkerFailed
 from polyroute.server.app import App
 from polyroute.server.desk import InForce
 from polyroute.state.documents import DocumentHistory, KeptDocument
@@ -28,6 +28,7 @@ from polyroute.types.access import Caller
 from polyroute.wiring import access
 from polyroute.wiring.build import Built, assemble
 from polyroute.wiring.checking import standing_problems
+from polyroute.wiring.classifiers import learned
 from polyroute.wiring.prompts import missing_prompts
 from polyroute.wiring.upkeep import restore_budgets
 
@@ -88,7 +89,7 @@ class Desk:
                 fresh = await asyncio.to_thread(self._read)
                 after = assemble(fresh, self._env, self._built.foundation)
                 await self._force(FILE, "config:reload", fresh, after, stamps)
-            except (ConfigError, StoreError) as exc:
+            except (ConfigError, StoreError, WorkerFailed) as exc:
                 self._stamps = stamps
                 _log.error("the document was not taken: %s", exc)
 
@@ -128,8 +129,9 @@ class Desk:
         return await self._force(actor, action, fresh, after, _stamps(fresh))
 
     async def _force(self, actor: Caller, action: str, fresh: Loaded, after: Built, stamps: Mapping[str, Stamp]) -> str:
-        """Raises StoreError, and then the document before stays in force."""
+        """Raises StoreError or WorkerFailed, and then the document before stays in force."""
         foundation = self._built.foundation
+        await learned(fresh.document, after.services.sorter.local)
         foundation.accounts.allow(access.allowances(fresh.document, foundation.managed))
         await restore_budgets(foundation)
         self._app.services = replace(after.services, config=self)
