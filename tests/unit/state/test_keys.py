@@ -1,9 +1,11 @@
+import hmac
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 
 from polyroute.errors import ConfigError, Unauthenticated
-from polyroute.state.keys import KeyEntry, KeyRing, digest_key
+from polyroute.state.keys import Digest, KeyEntry, KeyRing, digest_key, keyed_digest
 from polyroute.types.access import Caller
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -58,3 +60,38 @@ def test_no_key_is_kept_in_clear() -> None:
 def test_keys_that_cannot_be_told_apart_are_a_config_error(entries: list[KeyEntry], admin: str | None) -> None:
     with pytest.raises(ConfigError):
         KeyRing(entries, admin_digest=None if admin is None else digest_key(admin))
+
+
+class Opaque(str):
+    """A key that tells nothing of its parts: it may be encoded, as a whole, and nothing else."""
+
+    __slots__ = ()
+
+    def _looked_at(self, *given: object) -> NoReturn:
+        raise AssertionError("a presented key was looked at before it was hashed")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = _looked_at
+    __getitem__ = __contains__ = __iter__ = startswith = endswith = find = index = _looked_at
+
+
+@pytest.mark.parametrize("digest", [digest_key, keyed_digest(b"pepper")], ids=["declared", "stored"])
+def test_how_far_a_key_is_right_changes_nothing_that_is_done(digest: Digest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a wrong key the same is done whichever it is: one hash of the whole, one comparison of two digests."""
+    right = "pk-0123456789abcdef0123456789abcdef"
+    ring = KeyRing([KeyEntry(digest=digest("pk-other"), caller=Caller())], admin_digest=digest(right), digest=digest)
+    done: list[tuple[int, int]] = []
+    in_constant_time = hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        done.append((len(one), len(other)))
+        return in_constant_time(one, other)
+
+    monkeypatch.setattr("polyroute.state.keys.hmac.compare_digest", compare)
+    steps = []
+    for wrong in ("x" + right[1:], right[:-1] + "x", right[:8], right + "x", "pk-othe", "\u00e9" * 40):
+        done.clear()
+        with pytest.raises(Unauthenticated):
+            ring.authenticate(Opaque(wrong), NOW)
+        steps.append(tuple(done))
+    assert set(steps) == {((32, 32),)}
+    assert ring.authenticate(Opaque(right), NOW).is_admin
