@@ -1,4 +1,4 @@
-"""`python -m bench [PART]`: measures one part, or all but the soak, and prints Markdown; `--record` keeps it."""
+"""`python -m bench [PART]`: measures one part (or all but overload and soak) and prints Markdown; `--record` keeps it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.conformance import conformance
 from bench.hops import path, stream
 from bench.mix import MIXES
+from bench.overload import overload
 from bench.pieces import pieces
 from bench.processes import BenchError, machine
 from bench.report import Circumstances, Section, put_section, render
@@ -43,9 +44,10 @@ def main() -> int:
         "wire": wire,
         "tokens": tokens,
         "conformance": conformance,
+        "overload": lambda: overload(seconds=options.seconds),
         "soak": lambda: soak(minutes=options.minutes, mix=options.mix),
     }
-    chosen = [name for name in parts if name != "soak"] if options.part == "all" else [options.part]
+    chosen = [name for name in parts if name not in ("soak", "overload")] if options.part == "all" else [options.part]
     figures: dict[str, object] = {}
     try:
         for name in chosen:
@@ -94,11 +96,11 @@ def _leave(*_: object) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parts = ("all", "path", "stream", "size", "pieces", "stores", "wire", "tokens", "conformance", "soak")
+    parts = ("all", "path", "stream", "size", "pieces", "stores", "wire", "tokens", "conformance", "overload", "soak")
     parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("mix", nargs="?", default="mixed", choices=tuple(MIXES), help="what is asked (soak)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all variants (path, stream); default 3")
-    parser.add_argument("--seconds", type=int, default=4, help="length of one pass (path, stream); default 4")
+    parser.add_argument("--seconds", type=int, default=4, help="length of one pass (path, stream, overload); default 4")
     parser.add_argument("--minutes", type=float, default=2.0, help="how long the load lasts (soak); default 2")
     parser.add_argument("--record", action="store_true", help="update the sections of bench/RESULTS.md")
     parser.add_argument("--json", metavar="FILE", help="write every round's figures to FILE")

@@ -160,6 +160,7 @@ class Deciding:
             wording=wording,
             guard=shield,
             stays=look.stays if look is not None else {},
+            is_patient=constraints.request_class != "interactive",
             again=self._again(asked, caller, entry, draft) if route.asked else None,
         )
 

@@ -118,6 +118,8 @@ class RequestPath:
     async def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
         parts, draft = self._parts, prepared.draft
+        if prepared.is_patient and parts.make_way is not None:
+            await parts.make_way(draft.caller)
         parts.around.health.came(parts.around.monotonic())
         now_s, until_s = parts.around.monotonic(), draft.arrived_s + prepared.route.timeout_s
         admission = await parts.accounts.enter(draft.caller, tokens_asked(prepared.needs), now_s, until_s)

@@ -20,6 +20,7 @@ from polyroute.stages.selection.choosing import Stay
 from polyroute.state.accounts.accounts import Accounts, Admission
 from polyroute.state.owners import Owners
 from polyroute.state.places import Places
+from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.receipt import Receipt
 from polyroute.types.request import Request
@@ -102,6 +103,7 @@ class Parts(Struct, frozen=True, kw_only=True):
         lambda receipt, request, answer: None
     )
     begin_trace: Callable[[str], Trace | None] = lambda request_id: None  # for a request that came without one
+    make_way: Callable[[Caller], Awaitable[None]] | None = None  # lets those that are in a hurry go first
     detector: Detector = Detector()  # of personal data
     view_of: Callable[[str], View | None] = lambda tenant: None  # what holds for a tenant alone; cheap
     owners: Owners | None = None  # of what providers keep; None: nothing is noted
@@ -122,6 +124,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     guard: Guard | None = None  # of personal data in the request
     again: Callable[[dict[str, Classed]], "Prepared"] | None = None  # with what models said it is; None: none is asked
     stays: Mapping[str, Stay] = {}  # by model: what the request sticks by
+    is_patient: bool = False  # others may go first
 
 
 class Journey(Struct, frozen=True, kw_only=True):

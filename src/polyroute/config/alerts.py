@@ -18,6 +18,7 @@ EVENTS: Mapping[str, str] = {
     "no_candidate": "no model could serve a request",
     "budget_exceeded": "a request was refused for its cost",
     "breaker_opened": "a deployment fails and is left out",
+    "overloaded": "the gateway refuses requests, since more come than it can serve",
     "tier_missed": "a tier misses its target of latency or price",
 }
 SHARES: Mapping[str, str] = {

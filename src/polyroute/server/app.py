@@ -35,7 +35,7 @@ class App:
     def __init__(self, services: Services, table: Table, monotonic: Monotonic) -> None:
         self.services = services
         self.is_leaving = False  # asked to end: told to whoever asks whether it is ready
-        self._table = table
+        self.table = table
         self._monotonic = monotonic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +46,7 @@ class App:
         services = self.services
         exchange = Exchange(scope, receive, send, arrived_s=self._monotonic(), request_id=services.new_request_id())
         exchange.is_leaving = self.is_leaving
-        found = self._table.find(exchange.method, exchange.path)
+        found = self.table.find(exchange.method, exchange.path)
         try:
             await self._serve(exchange, services, found)
         except errors.AnswerHeld as held:

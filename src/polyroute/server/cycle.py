@@ -11,6 +11,9 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from polyroute.server.overload.crowd import Crowd
+from polyroute.server.overload.refusals import NO_ROOM, error_of
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _DISCONNECT = {"type": "http.disconnect"}
 
@@ -23,12 +26,16 @@ class Cycle:
 
     __slots__ = (
         "_continues",
+        "_crowd",
         "_head",
         "_is_chunked",
         "_on_response",
+        "_overflows",
         "body",
         "disconnected",
         "flow",
+        "held_bytes",
+        "is_deaf",
         "keep_alive",
         "message_event",
         "more_body",
@@ -47,6 +54,7 @@ class Cycle:
         continues: bool,
         keep_alive: bool,
         on_response: Callable[[], None],
+        crowd: Crowd,
     ) -> None:
         """`continues`: the caller waits for "100 Continue" before it sends the body."""
         self.scope = scope
@@ -56,6 +64,8 @@ class Cycle:
         self.message_event = asyncio.Event()
         scope["polyroute.write_chunk"] = self.write_chunk  # one coroutine fewer for each chunk of a stream
         self.body = bytearray()
+        self.held_bytes = 0  # of the body, whether or not the application has taken them
+        self.is_deaf = False  # more of the body is not kept
         self.more_body = True
         self.disconnected = False
         self.response_started = False
@@ -64,25 +74,52 @@ class Cycle:
         self._on_response = on_response
         self._head = b""
         self._is_chunked = False
+        self._crowd = crowd
+        self._overflows = False
 
     async def run(self, app: App) -> None:
         """The application answers every error itself; what it leaves unanswered closes the connection."""
         try:
             await app(self.scope, self.receive, self.send)
         finally:
+            self.release()
             if not self.response_complete:
                 self.transport.close()
             self._on_response = _nothing
             del self.scope["polyroute.write_chunk"]  # it holds this, which holds it
 
+    def take(self, body: bytes) -> bool:
+        """A further piece of the body. Whether much is held of all bodies together."""
+        size, crowd = len(body), self._crowd
+        self.held_bytes += size
+        crowd.held_bytes += size
+        self.body += body
+        self.message_event.set()
+        return crowd.held_bytes > crowd.ample_bytes
+
+    def release(self) -> None:
+        """Nobody needs the body any more. To say it twice is to say it once."""
+        self._crowd.held_bytes -= self.held_bytes
+        self.held_bytes = 0
+
+    def overflow(self) -> None:
+        """There is no room for this body; the application is told when it asks for more."""
+        self.is_deaf = self._overflows = True
+        self.body = bytearray()
+        self.message_event.set()
+
     async def receive(self) -> Message:
         if self._continues and not self.transport.is_closing():
             self.transport.write(_CONTINUE)
             self._continues = False
-        if self.more_body and not self.body and not self.disconnected and not self.response_complete:
+        is_waiting = self.more_body and not self.body and not self.disconnected and not self.response_complete
+        if is_waiting and not self._overflows:
             self.flow.resume_reading()
             self.message_event.clear()
             await self.message_event.wait()
+        if self._overflows:
+            self._overflows = False
+            raise error_of(NO_ROOM)
         if self.disconnected or self.response_complete:
             return _DISCONNECT
         body, self.body = bytes(self.body), bytearray()

@@ -29,6 +29,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     summary: str
     action: Action | None = "models:call"  # what its caller must be granted; None: anybody may
     dialect: str = "openai_chat"  # of its errors
+    always: bool = False  # answered however many come
 
 
 class Found(Struct, frozen=True, kw_only=True):

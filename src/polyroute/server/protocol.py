@@ -17,9 +17,14 @@ import httptools
 import orjson
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from polyroute.server.cycle import App, Cycle, Message
+from polyroute.server.headers import Headers
+from polyroute.server.overload.crowd import Crowd
+from polyroute.server.overload.entrance import Application, Entrance, Guest
+from polyroute.server.overload.refusals import NO_ROOM
 
 HEAD_S = 10.0
 BODY_S = 30.0
@@ -30,14 +35,28 @@ MAX_PIPELINED = 16
 MAX_CONNECTIONS = 10_000  # at once; about 20 KB each, and well below what file descriptors allow
 SWEEP_S = 1.0
 
-_IDLE, _HEAD, _BODY, _ANSWERING = range(4)
-_LIMIT_S = {_IDLE: IDLE_S, _HEAD: HEAD_S, _BODY: BODY_S}
+LINGER_S = 2.0  # so long what follows a refusal is read, so that its sender gets to read that
+
+_IDLE, _HEAD, _BODY, _ANSWERING, _ENDING = range(5)
+_LIMIT_S = {_IDLE: IDLE_S, _HEAD: HEAD_S, _BODY: BODY_S, _ENDING: LINGER_S}
 
 
 class Connections(ServerState):
-    """uvicorn's own record of what is open."""
+    """uvicorn's own record of what is open, and the entrance to it."""
 
-    is_leaving = False  # every answer is the last of its connection
+    def __init__(self, app: Application, crowd: Crowd) -> None:
+        super().__init__()
+        self.is_leaving = False  # every answer is the last of its connection
+        self.entrance = Entrance(app, crowd)
+        self._served = 0
+        crowd.under_way = self.tasks.__len__
+        crowd.served = lambda: self._served
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        self._served += 1
+        if self.entrance.crowd.waiting:
+            self.entrance.crowd.call()
 
 
 class StrictProtocol(asyncio.Protocol):
@@ -46,7 +65,7 @@ class StrictProtocol(asyncio.Protocol):
     def __init__(
         self,
         config: Config,
-        server_state: ServerState,
+        server_state: Connections,
         app_state: dict[str, object],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -59,6 +78,8 @@ class StrictProtocol(asyncio.Protocol):
         self._peer: tuple[str, int] | None = None
         self._cycle: Cycle | None = None  # the newest
         self._waiting: deque[Cycle] = deque()  # pipelined behind the one that is answered
+        self._entrance = server_state.entrance
+        self._guest: Guest | None = None  # the one that is to be answered waits to be let in
         self._task: asyncio.Task[None] | None = None
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -84,6 +105,11 @@ class StrictProtocol(asyncio.Protocol):
         self._state.connections.discard(self)
         self._flow.resume_writing()
         cycle = self._cycle
+        if self._guest is not None:
+            self._entrance.crowd.leave(self._guest)
+            self._guest.cycle.release()
+        for waiting in self._waiting:
+            waiting.release()
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -177,15 +203,14 @@ class StrictProtocol(asyncio.Protocol):
                 self._transport,
                 self._flow,
                 continues=self._expects_continue,
-                keep_alive=version != "1.0"
-                and self._parser.should_keep_alive()
-                and not getattr(self._state, "is_leaving", False),
+                keep_alive=version != "1.0" and self._parser.should_keep_alive() and not self._state.is_leaving,
                 on_response=self._answered,
+                crowd=self._entrance.crowd,
             ),
         )
         self._enter(_BODY)
         if before is None or before.response_complete:
-            self._begin(self._cycle)
+            self._come(self._cycle)
         else:
             self._flow.pause_reading()
             self._waiting.append(self._cycle)
@@ -198,10 +223,12 @@ class StrictProtocol(asyncio.Protocol):
         if cycle is None or cycle.response_complete or self._transport.is_closing():
             return
         self._since_s = self._loop.time()
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
+        if cycle.is_deaf:
+            return
+        if cycle.take(body) and self._entrance.fill():
+            self._overflow(cycle)
+        elif len(cycle.body) > HIGH_WATER_LIMIT:
             self._flow.pause_reading()
-        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         self._unread_bytes = 0
@@ -209,7 +236,10 @@ class StrictProtocol(asyncio.Protocol):
             return
         cycle = self._cycle
         if cycle is None or cycle.response_complete:
-            self._enter(_IDLE)
+            if self._phase == _ENDING:
+                self._transport.close()
+            else:
+                self._enter(_IDLE)
             return
         cycle.more_body = False
         cycle.message_event.set()
@@ -217,10 +247,44 @@ class StrictProtocol(asyncio.Protocol):
 
     # ── the answer ────────────────────────────────────────────────────────────────────────────────────
 
-    def _begin(self, cycle: Cycle) -> None:
+    def _come(self, cycle: Cycle) -> None:
+        if self._entrance.is_open:
+            self.begin(cycle)
+        else:
+            self._guest = self._entrance.come(self, cycle)
+
+    def begin(self, cycle: Cycle) -> None:
+        self._guest = None
         self._task = self._loop.create_task(cycle.run(self._app))
         self._state.tasks.add(self._task)
-        self._task.add_done_callback(self._state.tasks.discard)
+        self._task.add_done_callback(self._state.ended)
+
+    def dismiss(self, cycle: Cycle, status: int, headers: Headers, body: bytes, *, keep: bool) -> None:
+        """Answers a request that was not begun."""
+        self._guest = None
+        cycle.response_started = cycle.response_complete = True
+        cycle.release()
+        keep = keep and cycle.keep_alive
+        lines = [STATUS_LINE[status], b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)]
+        lines += [b"%b: %b\r\n" % header for header in headers]
+        self._transport.write(b"".join((*lines, b"\r\n" if keep else b"connection: close\r\n\r\n", body)))
+        if keep:
+            self._answered()
+            return
+        self._flow.resume_reading()
+        if cycle.more_body and not self._expects_continue:
+            self._enter(_ENDING)
+        else:
+            self._transport.close()
+
+    def _overflow(self, cycle: Cycle) -> None:
+        """Its body is one too many."""
+        cycle.release()
+        if self._guest is not None and self._guest.cycle is cycle:
+            self._entrance.crowd.leave(self._guest)
+            self._guest.refuse(NO_ROOM)
+        else:
+            cycle.overflow()
 
     def _answered(self) -> None:
         self._state.total_requests += 1
@@ -228,7 +292,7 @@ class StrictProtocol(asyncio.Protocol):
             return
         self._flow.resume_reading()
         if self._waiting:
-            self._begin(self._waiting.popleft())
+            self._come(self._waiting.popleft())
         elif self._phase == _ANSWERING:
             self._enter(_IDLE)
 
@@ -245,7 +309,7 @@ class StrictProtocol(asyncio.Protocol):
 
     def end_overdue(self) -> None:
         cycle = self._cycle
-        if self._flow.write_paused or self._transport.is_closing():
+        if self._flow.write_paused or self._transport.is_closing() or self._phase == _ENDING:
             self._transport.abort()  # what is still to be written is not read
         elif self._phase == _IDLE:
             self._transport.close()

@@ -56,16 +56,19 @@ async def serve(
         backlog=_BACKLOG,
     )
     server = _Server(config, app, on_ready, notice_s)
-    sweeper = asyncio.create_task(sweep(server.server_state.connections))
+    connections = server.server_state
+    sweeper = asyncio.create_task(sweep(connections.connections))
+    watcher = asyncio.create_task(connections.entrance.watch())
     patience_s = 0.0
     try:
         await server.serve(sockets=[sock])
         patience_s = max(0.0, server.ending_s + drain_s - asyncio.get_running_loop().time())
     finally:
         sweeper.cancel()
+        watcher.cancel()
         await server.end()
         await idempotency.finish(patience_s)
-        await asyncio.gather(sweeper, return_exceptions=True)
+        await asyncio.gather(sweeper, watcher, return_exceptions=True)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
@@ -84,9 +87,11 @@ async def _as_coroutine(main: Callable[[], Awaitable[None]]) -> None:
 
 
 class _Server(uvicorn.Server):
+    server_state: Connections
+
     def __init__(self, config: uvicorn.Config, app: App, on_ready: OnReady | None, notice_s: float) -> None:
         super().__init__(config)
-        self.server_state = self._connections = Connections()
+        self.server_state = self._connections = Connections(app, app.services.crowd)
         self._app = app
         self._on_ready = on_ready
         self._notice_s = notice_s

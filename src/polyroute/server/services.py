@@ -12,6 +12,7 @@ from polyroute.gateway import RequestPath
 from polyroute.ports import Dialect, Ledger, Notes, Records
 from polyroute.prompts.registry import Registry
 from polyroute.server.desk import ConfigDesk
+from polyroute.server.overload.crowd import Crowd
 from polyroute.sorting import Sorter
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.directory import Directory
@@ -57,6 +58,7 @@ class Services(Struct, frozen=True, kw_only=True):
     figures: Callable[[], AllFigures]  # reads the store: call it from a thread
     usage: Callable[[datetime, datetime], list[Usage]]  # since and until; likewise
     metrics: Metrics
+    crowd: Crowd  # who comes into this process
     new_request_id: Callable[[], str]
     utc_now: Callable[[], datetime]
     policy: str

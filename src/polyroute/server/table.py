@@ -115,17 +115,26 @@ def _reads() -> list[Endpoint]:
 
 def _watchers() -> list[Endpoint]:
     alive = [
-        Endpoint(method="GET", path=path, handler=health.live, summary="The process answers", action=None)
+        Endpoint(method="GET", path=path, handler=health.live, summary="The process answers", action=None, always=True)
         for path in ("/health", "/healthz", "/health/live", "/health/liveness", "/health/liveliness")
     ]
     ready = [
-        Endpoint(method="GET", path=path, handler=health.ready, summary="Requests can be served", action=None)
+        Endpoint(
+            method="GET", path=path, handler=health.ready, summary="Requests can be served", action=None, always=True
+        )
         for path in ("/health/ready", "/health/readiness")
     ]
     return [
         *alive,
         *ready,
-        Endpoint(method="GET", path="/metrics", handler=health.metrics, summary="Prometheus metrics", action=None),
+        Endpoint(
+            method="GET",
+            path="/metrics",
+            handler=health.metrics,
+            summary="Prometheus metrics",
+            action=None,
+            always=True,
+        ),
         Endpoint(method="GET", path="/", handler=page.page, summary="Figures of this gateway", action=None),
     ]
 

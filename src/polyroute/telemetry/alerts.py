@@ -99,6 +99,11 @@ class Alerts:
             told = {"tier": breach.tier, "target": breach.kind, "share": share}
             yield from self._happened("tier_missed", f"{breach.route}/{breach.tier}/{breach.kind}", now_s, words, told)
 
+    def sent_away(self, count: int, now_s: float) -> Iterator[Notice]:
+        """So many requests were refused since the last look, because the gateway itself was full."""
+        words = f"more requests come than the gateway can serve; {count} were refused in the last second"
+        yield from self._happened("overloaded", ALL_ROUTES, now_s, words, {"refused": count})
+
     def spent(self, budget: str, share: float, now_s: float) -> Iterator[Notice]:
         """How much of a budget is spent. A new window of it begins with less: then the alert is over."""
         for watched in self._budgets:

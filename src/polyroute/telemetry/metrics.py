@@ -88,6 +88,8 @@ class Metrics(Collector):
             is_gauge=True,
             across="min",
         )
+        self._crowd = Sums("polyroute_overload", "Requests at the entrance", ("of",), is_gauge=True, across="now")
+        self.crowd: Callable[[], Iterable[tuple[str, float]]] = tuple
         self.loads: Callable[[], Iterable[Busy]] = tuple  # of each deployment
         self.budgets: Callable[[], Iterable[tuple[str, Decimal]]] = tuple  # what is left of each, by its name
         self._is_kept = False
@@ -161,6 +163,9 @@ class Metrics(Collector):
             for kind, left in (("requests", busy.requests_left), ("tokens", busy.tokens_left)):
                 if left is not None:
                     self._quota.figures[busy.deployment, kind] = int(left)
+        self._crowd.figures.clear()
+        for name, figure in self.crowd():
+            self._crowd.figures[name,] = figure
         return (
             self._requests,
             self._attempts,
@@ -171,6 +176,7 @@ class Metrics(Collector):
             self._cost,
             self._saved,
             self._refused,
+            self._crowd,
             self._breaches,
             self._breakers,
             self._in_flight,

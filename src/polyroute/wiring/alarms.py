@@ -41,7 +41,12 @@ class _Settled(Struct, frozen=True, array_like=True, tag="settled"):
     receipt: Receipt
 
 
-_decode = msgpack.Decoder(_Turned | _Settled).decode
+class _SentAway(Struct, frozen=True, array_like=True, tag="sent_away"):
+    count: int
+
+
+_Seen = _Turned | _Settled | _SentAway
+_decode = msgpack.Decoder(_Seen).decode
 
 
 class _Told(Struct, frozen=True):
@@ -74,6 +79,8 @@ class Alarms:
         self._told: tuple[_Told, ...] = ()
         self._touched: dict[Cap, int] = {}  # budgets to look at, and how often still
         self._is_passing = False
+        self.refused: Callable[[], int] = lambda: 0  # requests so far, since this process was full
+        self._refused = 0  # as told
         self._under_way: set[asyncio.Task[object]] = set()
 
     def follow(self, document: Document) -> None:
@@ -102,11 +109,22 @@ class Alarms:
         for told in self._told:
             self._tell(told, told.alerts.turned(deployment, after, now_s), now_s)
 
+    def sent_away(self, count: int) -> None:
+        """So many requests were refused since the last look, because a process was full."""
+        if self._is_passing:
+            self._pass(_SentAway(count))
+        now_s = time.monotonic()
+        for told in self._told:
+            self._tell(told, told.alerts.sent_away(count, now_s), now_s)
+
     def hear(self, message: bytes) -> None:
         """What another worker saw."""
-        seen: _Turned | _Settled = _decode(message)
+        seen: _Seen = _decode(message)
         if isinstance(seen, _Turned):
             self.turned(seen.deployment, seen.after)
+            return
+        if isinstance(seen, _SentAway):
+            self.sent_away(seen.count)
             return
         self._tiers.note(seen.receipt)
         if self._told:
@@ -114,6 +132,9 @@ class Alarms:
 
     def look(self) -> None:
         """Once a second."""
+        refused, self._refused = self.refused() - self._refused, self.refused()
+        if refused:
+            self.sent_away(refused)
         now_s = time.monotonic()
         for told in self._told:
             self._tell(told, told.alerts.look(now_s), now_s)
@@ -126,7 +147,7 @@ class Alarms:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    def _pass(self, seen: _Turned | _Settled) -> None:
+    def _pass(self, seen: _Seen) -> None:
         if self._pass_on is not None and not self._pass_on(_encode(seen)):
             self._metrics.dropped("alerts", 1)
 

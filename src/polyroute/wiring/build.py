@@ -28,12 +28,15 @@ from polyroute.gateway import RequestPath
 from polyroute.journey import Parts
 from polyroute.ports import Classifier, Records, Seal, Transport
 from polyroute.providers.transport import open_transport
+from polyroute.server.overload.crowd import Crowd
+from polyroute.server.overload.patience import make_way
 from polyroute.server.services import AllFigures, Services
 from polyroute.sorting import Sorter
 from polyroute.stages.classification.local import PROGRAM
 from polyroute.stages.execution.runner import Surroundings
 from polyroute.stages.validation.parsing import Parsers
 from polyroute.state.accounts.accounts import Accounts
+from polyroute.state.accounts.applied import weight_of
 from polyroute.state.accounts.shared import SharedAccounts
 from polyroute.state.directory import Directory
 from polyroute.state.health.health import Health
@@ -56,6 +59,7 @@ from polyroute.wiring.access import Gate, Managed
 from polyroute.wiring.classifiers import classifier_problems, learned, local_classifiers
 from polyroute.wiring.dialects import DIALECTS
 from polyroute.wiring.gates import gate_problems
+from polyroute.wiring.overload import bounds_of, figures_of
 from polyroute.wiring.overrides import Layers, layer_problems
 from polyroute.wiring.privacy import detector
 from polyroute.wiring.prompts import missing_prompts, registry
@@ -98,6 +102,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     places: Places
     health: Health
     hedges: Hedges
+    crowd: Crowd
     metrics: Metrics
     parsers: Parsers
     classing: Worker  # does what takes long with texts: embeds them, and says of which class they are
@@ -137,6 +142,8 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         stack.push_async_callback(classing.aclose)
         metrics = Metrics()
         watch = Watch(metrics, accounts, transport)
+        crowd = Crowd(bounds_of(document.server))
+        metrics.crowd, watch.alarms.refused = lambda: figures_of(crowd), lambda: crowd.refused
         stack.push_async_callback(watch.aclose)
         foundation = Foundation(
             store=store,
@@ -153,6 +160,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             places=Places(),
             health=Health(time.monotonic(), watch.turned),
             hedges=Hedges(),
+            crowd=crowd,
             metrics=metrics,
             parsers=parsers,
             classing=classing,
@@ -242,6 +250,9 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         observe=foundation.watch.observe,
         overhear=foundation.watch.overhear,
         begin_trace=foundation.watch.begin_trace,
+        make_way=lambda caller: make_way(
+            foundation.crowd, caller, weight_of(foundation.accounts.allowances, caller.tenant, caller.team)
+        ),
     )
     is_open = document.server.auth == "open"
     gate = Gate(
@@ -282,6 +293,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         figures=lambda: figures(foundation.store),
         usage=lambda since, until: usage(foundation.store, since, until),
         metrics=foundation.metrics,
+        crowd=foundation.crowd,
         new_request_id=_new_request_id,
         utc_now=_utc_now,
         policy=snapshot.digest,
@@ -294,6 +306,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         simulated=all(document.providers[d.provider].dialect in _PRETENDERS for d in found),
     )
     foundation.watch.follow(document)
+    foundation.crowd.follow(bounds_of(document.server))
     return Built(snapshot=snapshot, services=services, deployments=found, foundation=foundation)
 
 

@@ -31,6 +31,34 @@ class Oidc(Settings, frozen=True):
     ] = field(default_factory=dict)
 
 
+class Overload(Settings, frozen=True):
+    """What is done where more requests come than one process can serve."""
+
+    shed: Annotated[
+        bool, about("Let fewer in while the gateway's own work is late, and refuse (503, 429) who would wait in vain.")
+    ] = True
+    late_ms: Annotated[
+        Positive, about("A turn of the event loop that takes longer is late; a slow provider makes none late.")
+    ] = 5.0
+    least: Annotated[Count, about("So many requests may be under way however late it is.")] = 64
+    wait_ms: Annotated[
+        NotNegative, about("While more come than are served, nobody is let wait who would wait longer than this.")
+    ] = 20.0
+    burst_s: Annotated[
+        NotNegative, about("The same while a rush is young, in seconds; and how long anybody waits at most.")
+    ] = 2.0
+    batch_wait_s: Annotated[
+        NotNegative, about("The same for requests of class `batch` or `deferred`, which let all others go first.")
+    ] = 30.0
+    bodies_mb: Annotated[
+        Positive | None,
+        about(
+            "Bodies of requests under way, together, in megabytes; more are 503. Without it an eighth of the memory; at"
+            " least two of the largest."
+        ),
+    ] = None
+
+
 class Server(Settings, frozen=True):
     """Where the gateway listens, and whom it lets in."""
 
@@ -61,6 +89,7 @@ class Server(Settings, frozen=True):
         ),
     ] = None
     oidc: Annotated[Oidc | None, about("Sign-on with tokens of an OpenID Connect issuer, beside keys.")] = None
+    overload: Annotated[Overload, about("More requests than one process can serve.")] = Overload()
 
 
 _DAY_S = 86_400
