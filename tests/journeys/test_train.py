@@ -118,3 +118,25 @@ def test_a_router_of_other_models_is_refused(folder: Path) -> None:
     done = run(folder, "check")
     assert done.exit_code == 1
     assert "knows nothing of unpriced" in done.output
+
+
+def test_a_router_that_knows_hard_from_easy_is_proven_to_pay_and_the_verdict_is_the_exit_code(folder: Path) -> None:
+    assert train(folder, put(folder, "rows.jsonl", 800)).exit_code == 0
+    fresh = put(folder, "fresh.jsonl", 1200, seed=2)
+    words = ("prove", "--rows", str(fresh), "--route", "auto", "--quality-loss", "0.12", "--json")
+    done = run(folder, *words)
+    told = json.loads(done.stdout)["proof"]
+    assert (told["verdict"], done.exit_code) == ("pass", 0), told["why"]
+    assert told["best"] == "strong"
+    assert told["saving"]["low"] > 0
+    few = put(folder, "few.jsonl", 50, seed=3)
+    done = run(folder, "prove", "--rows", str(few), "--route", "auto", "--json")
+    assert (json.loads(done.stdout)["proof"]["verdict"], done.exit_code) == ("not enough data", 1)
+
+
+def test_a_route_of_one_model_has_nothing_to_prove(folder: Path) -> None:
+    text = (folder / "polyroute.yaml").read_text()
+    (folder / "polyroute.yaml").write_text(text[: text.index("routes:")] + "routes: {auto: {primary: weak}}\n")
+    done = run(folder, "prove", "--rows", str(put(folder, "rows.jsonl")), "--effort-usd", "100")
+    assert done.exit_code == 1
+    assert "nothing to prove" in done.output

@@ -39,6 +39,7 @@ VERBS = {
         "drill.verb:drill", "Rehearse a provider's failure on past traffic, simulated; tell what fallbacks did."
     ),
     "train": Verb("train:train", "Train a router on labelled rows."),
+    "prove": Verb("prove:prove", "Show on labelled rows whether a route pays, or that it does not."),
     "doctor": Verb(
         "doctor:doctor",
         "Look for what would keep the gateway from working here, and what gives way first as the load grows.",

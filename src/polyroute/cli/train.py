@@ -19,13 +19,14 @@ from polyroute.cli.shell import (
     DebugOption,
     JsonOption,
     document_path,
+    err,
     fail,
     print_json,
     print_table,
     say,
     told,
 )
-from polyroute.config.load import read
+from polyroute.config.load import Loaded, read
 from polyroute.config.resolve import deployments
 from polyroute.errors import ConfigError, InvalidRequest, Problem
 from polyroute.learning.curves import Interval
@@ -56,7 +57,7 @@ def train(
     with told(debug=debug):
         if len(names) < 2:
             raise InvalidRequest("`--models` names fewer than two models: there is nothing to choose")
-        rates = _rates(config, names)
+        rates = rates_of(read(document_path(config), os.environ), names)
         known = read_rows(rows, names)
         if len(known) < LEAST_ROWS:
             raise InvalidRequest(
@@ -86,14 +87,13 @@ def train(
         as_well = ", ".join(found.unbeaten)
         if not force:
             fail(f"no file was written: {as_well} order these prompts as well; more rows may help (or --force)")
-        say(f"written although {as_well} order these prompts as well; the file says so")
+        err.print(f"written although {as_well} order these prompts as well; the file says so")
     if not as_json:
         say(f"{out}: {artifact.content[:12]}, {artifact.rows} rows")
 
 
-def _rates(config: Path | None, names: Sequence[str]) -> dict[str, Rate]:
+def rates_of(loaded: Loaded, names: Sequence[str]) -> dict[str, Rate]:
     """Raises ConfigError naming every model without a price."""
-    loaded = read(document_path(config), os.environ)
     today, rates = datetime.now(UTC).date(), dict[str, Rate]()
     for found in deployments(loaded.document, Catalogue()):
         price = pricing.price_at(found.card, today)
