@@ -107,7 +107,7 @@ class RequestPath:
         if flow.kept:
             await self.keeping.note(flow.kept, prepared.request, receipt, goes_on=True)
         relayed = Relayed(
-            Mended(flow, journey.run) if _goes_on(journey.prepared) else flow,
+            Mended(flow, journey.run) if journey.run.mends else flow,
             receipt,
             lambda state, error: self._settle_stream(journey, flow, state, error),
             lambda cause: self._settle_for_nobody(journey, cause),
@@ -172,7 +172,7 @@ class RequestPath:
 
     def _order(self, prepared: Prepared, log: AttemptLog) -> Order:
         parts, draft, request = self._parts, prepared.draft, prepared.request
-        goes_on = _goes_on(prepared)
+        goes_on = prepared.route.on_interrupt == "continue" and _goes_on(prepared)
         if goes_on:
             request = opened(request)
 
@@ -331,5 +331,5 @@ class RequestPath:
 
 
 def _goes_on(prepared: Prepared) -> bool:
-    """Whether another model may go on where its stream breaks off."""
-    return prepared.route.on_interrupt == "continue" and prepared.request.stream and may_go_on(prepared.request)
+    """Whether another model may go on where its stream breaks off, on a route that asks for it."""
+    return prepared.request.stream and may_go_on(prepared.request)

@@ -35,14 +35,14 @@ routes:
   strict: {{primary: gpt, fallback: [claude]}}
   strict_back: {{primary: claude, fallback: [gpt]}}
 keys:"""
-HASTY = "max_tries: 1, timeouts: {{first_token_s: 0.3, between_tokens_s: 0.3}}"
+HASTY = ("model: gpt-up,", "model: gpt-up, timeouts: {between_tokens_s: 0.3},")
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 Door = Literal["openai", "anthropic"]
 PATHS: dict[Door, str] = {"openai": CHAT, "anthropic": MESSAGES}
 
 
 def document(url: str) -> str:
-    return DOCUMENT.replace("keys:", ROUTES.strip()).replace("max_tries: 1", HASTY).format(url=url)
+    return DOCUMENT.replace("keys:", ROUTES.strip()).format(url=url)
 
 
 @pytest.fixture
@@ -192,11 +192,12 @@ async def test_the_seam_is_a_comment_between_the_two(rig: Rig, provider: Upstrea
     assert answer.headers["x-polyroute-model"] == "gpt", "who began is known at the beginning"
 
 
-async def test_a_provider_that_falls_silent_counts_as_cut(rig: Rig, provider: Upstream) -> None:
+async def test_a_provider_that_falls_silent_counts_as_cut(provider: Upstream, tmp_path: Path) -> None:
     cut(provider, "gpt-up", *begun_chat(TOLD), end="hang")
-    answer = await rig.post(CHAT, ask(model="onward", stream=True))
+    async with gateway(document(provider.url).replace(*HASTY), tmp_path) as rig:
+        answer = await rig.post(CHAT, ask(model="onward", stream=True))
+        (receipt,) = await rig.settled()
     assert said(answer.events) == FULL
-    (receipt,) = await rig.settled()
     assert (receipt.attempts[0].error, receipt.attempts[0].message is not None) == ("ProviderTimeout", True)
     assert told(receipt) == BOTH
     async with asyncio.timeout(5):

@@ -352,6 +352,11 @@ class Run:
             return reply.response
         raise PlanExhausted(f"{model} did not answer", self.log.attempts)
 
+    @property
+    def mends(self) -> bool:
+        """Whether another deployment is to go on where its stream breaks off."""
+        return self._order.rest is not None
+
     async def go_on(self, partial: Partial) -> "Flow | None":
         """The rest of an answer that broke off, from a deployment that has not failed this request; None where nobody
         can tell it.
