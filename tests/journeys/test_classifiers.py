@@ -14,9 +14,10 @@ import pytest
 from tests.journeys.rig import ENV, Rig, Told, gateway
 from typer.testing import CliRunner
 
+from polyroute import Gateway
 from polyroute.cli.main import build
 from polyroute.config.load import read
-from polyroute.errors import ConfigError
+from polyroute.errors import ConfigError, UnknownObject
 from polyroute.wiring.reload import Desk
 
 HEAD = """
@@ -199,6 +200,17 @@ async def test_a_model_is_asked_over_http_as_a_request_of_the_callers(tmp_path: 
     assert told.json["results"] == [{"label": "refund", "score": 1.0}]
     assert [(r.model, r.caller.user) for r in receipts] == [("sorts", "ci")]
     assert receipts[0].cost_usd > 0
+
+
+async def test_texts_are_classified_in_python(tmp_path: Path) -> None:
+    (tmp_path / "polyroute.yaml").write_text(
+        HEAD.replace("auth: keys", "auth: open").replace("keys: [", "#") + BY_INTENT + EXAMPLES
+    )
+    async with Gateway(tmp_path / "polyroute.yaml", env={}) as running:
+        found = await running.classify(["refund my order please", "why do maples turn red"], classifier="intent")
+        with pytest.raises(UnknownObject, match="there is no classifier `other`; the document has `intent`"):
+            await running.classify(["x"], classifier="other")
+    assert [each.label for each in found] == ["refund", None]
 
 
 # ── the command ───────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from polyroute.embedders.answering import Answer, answer
 from polyroute.embedders.child import embed, runtime
 from polyroute.embedders.weights import GRAPH, cache_folder, lacking
 from polyroute.stages.classification.artifact import FORMAT, load, save
-from polyroute.stages.classification.learned import Learned, Lesson, learn
+from polyroute.stages.classification.learned import Learned, Lesson, learn, words_of
 
 _BACKGROUND = Path(__file__).parent / "data" / "background.txt"
 _AT_HAND = 16  # classifiers in memory
@@ -46,6 +46,7 @@ def learn_rows(asked: dict[str, Any]) -> Answer:
         outside=outside,
         background=tuple(background) if asked["rejects"] else (),
         vectors=_vectors(texts) if with_vectors else None,
+        name_vectors=_vectors(tuple(map(words_of, sorted({label for _, label in inside})))) if with_vectors else None,
         outside_vectors=_vectors(outside) if with_vectors else None,
         background_vectors=_vectors(background) if with_vectors and asked["rejects"] else None,
         uses_form=asked["form"],

@@ -1,10 +1,11 @@
 """A classifier learned from labelled texts: which class, how sure, and whether it is any of them at all. Needs numpy.
 
-A linear head over vectors and spelling (`softmax.py`) names the class. How far the text is from the nearest known one
-of that class says whether it belongs there: Acceptance is that nearness times the head's probability to the power 0.3.
-Where acceptance must not fall below is chosen on rows held out in turn, against a background of things that people ask
-about anything (`data/background.txt`): so a narrow set of classes rejects hardly anything of its own, and a wide one
-more. A fitted curve turns acceptance into the score: the probability that the class is right.
+A linear head over vectors and spelling (`softmax.py`) names the class; the class's own name is one more example of it.
+How far the text is from the nearest known one of that class says whether it belongs there: acceptance is that nearness
+times the head's probability to the power 0.3. Where acceptance must not fall below is chosen on rows held out in turn,
+against a background of things that people ask about anything (`data/background.txt`): so a narrow set of classes
+rejects hardly anything of its own, and a wide one more. A fitted curve turns acceptance into the score: the probability
+that the class is right.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from polyroute.stages.classification.grams import BUCKETS, form, grams
+from polyroute.stages.classification.grams import BUCKETS, FORM, form, grams
 from polyroute.stages.classification.softmax import Array, fit, probabilities, with_constant
 
 _VECTOR_SCALE, _SPELLING_SCALE, _SPELLING_ALONE, _FORM_SCALE = 8.0, 3.0, 8.0, 0.5
@@ -24,6 +25,11 @@ _KNOWN_PER_CLASS = 40
 _TRIMMED = 0.1  # of the background: it may hold what the classes are about
 _MOST_REJECTED = 0.05  # of the rows that are classed right
 _MOST_REJECTED_TOLD = 0.1  # the same, where rows of no class were given
+
+
+def words_of(name: str) -> str:
+    """A class's name as a text: `card_arrival` is about the arrival of cards."""
+    return "".join(mark if mark.isalnum() else " " for mark in name)
 
 
 class Learned(Struct, frozen=True, kw_only=True):
@@ -59,7 +65,7 @@ class Learned(Struct, frozen=True, kw_only=True):
         )
         base = vectors if self.uses_vectors else spelled
         logits = with_constant(_joined(spelled, vectors if self.uses_vectors else None, forms)) @ self.weights
-        return _acceptance(logits, base, self.known.astype("f4"), self.known_classes)
+        return _acceptance(logits, base, self.known, self.known_classes)
 
 
 class Lesson(Struct, frozen=True, kw_only=True):
@@ -70,6 +76,7 @@ class Lesson(Struct, frozen=True, kw_only=True):
     outside: tuple[str, ...] = ()  # texts of no class
     background: tuple[str, ...] = ()
     vectors: Array | None = None
+    name_vectors: Array | None = None  # of the classes' names, in their order
     outside_vectors: Array | None = None
     background_vectors: Array | None = None
     uses_form: bool = False
@@ -86,12 +93,13 @@ def learn(lesson: Lesson) -> Learned:
     spelled = _weighted(counted, rarity)
     forms, mean, spread = _forms(lesson)
     rows, base = _joined(spelled, lesson.vectors, forms), spelled if lesson.vectors is None else lesson.vectors
+    named = _named(classes, lesson, rarity)
     kept = _spread_over(labels, len(classes))
     whole = Learned(
         classes=classes,
-        weights=fit(rows, labels, len(classes)),
+        weights=_fitted(rows, labels, named, steps=40),
         rarity=rarity,
-        known=base[kept].astype("f2"),
+        known=base[kept].astype("f2").astype("f4"),  # as it is kept in its file
         known_classes=labels[kept].astype("i4"),
         uses_vectors=lesson.vectors is not None,
         form_mean=mean,
@@ -99,7 +107,7 @@ def learn(lesson: Lesson) -> Learned:
         floor=0.0,
         curve=(1.0, 0.0),
     )
-    accepted, right = _held_out(rows, base, labels, len(classes), kept)
+    accepted, right = _held_out(rows, base, labels, named, kept)
     strangers = [
         whole._accepted(texts, _spelled(texts, rarity), vectors)[1]
         for texts, vectors in ((lesson.outside, lesson.outside_vectors), (lesson.background, lesson.background_vectors))
@@ -147,19 +155,33 @@ def _joined(spelled: Array, vectors: Array | None, forms: Array | None) -> Array
     return np.hstack(parts if forms is None else [*parts, _FORM_SCALE * forms]).astype("f4", copy=False)
 
 
+def _named(classes: tuple[str, ...], lesson: Lesson, rarity: Array) -> Array:
+    """A row for each class's name, which is one more example of it."""
+    forms = np.zeros((len(classes), len(FORM)), "f4") if lesson.uses_form else None
+    return _joined(_spelled(tuple(map(words_of, classes)), rarity), lesson.name_vectors, forms)
+
+
+def _fitted(rows: Array, labels: Array, named: Array, *, steps: int) -> Array:
+    taught = np.concatenate([labels, np.arange(len(named), dtype=labels.dtype)])
+    return fit(np.vstack([rows, named]), taught, len(named), steps=steps)
+
+
 # ── acceptance ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _acceptance(logits: Array, base: Array, known: Array, known_classes: Array) -> tuple[Array, Array]:
-    """The best class of each row, and how far it is to be believed: 0 to 1, never 0."""
+    """The best class of each row, and how far it is to be believed: 0 to 1, never 0. `known` goes by class."""
     sure = probabilities(logits)
     top = sure.argmax(1)
-    near = base @ known.T
-    near[known_classes[None, :] != top[:, None]] = -1
-    return top, np.maximum(sure.max(1) ** _SURENESS * near.max(1), 1e-6)
+    starts, ends = (np.searchsorted(known_classes, top, side) for side in ("left", "right"))
+    near = [
+        float((known[start:end] @ row).max()) if start < end else 0.0
+        for row, start, end in zip(base, starts, ends, strict=True)
+    ]
+    return top, np.maximum(sure.max(1) ** _SURENESS * np.array(near), 1e-6)
 
 
-def _held_out(rows: Array, base: Array, labels: Array, count: int, kept: Array) -> tuple[Array, Array]:
+def _held_out(rows: Array, base: Array, labels: Array, named: Array, kept: Array) -> tuple[Array, Array]:
     """Acceptance of rows that were not learned from, and whether they were classed right."""
     folds = np.random.default_rng(0).permutation(len(rows)) % _FOLDS
     accepted, right = [], []
@@ -167,7 +189,7 @@ def _held_out(rows: Array, base: Array, labels: Array, count: int, kept: Array) 
         ours, theirs = folds != fold, folds == fold
         if not ours.any() or not theirs.any():
             continue
-        weights = fit(rows[ours], labels[ours], count, steps=25)
+        weights = _fitted(rows[ours], labels[ours], named, steps=25)
         known = kept[ours[kept]]
         top, found = _acceptance(with_constant(rows[theirs]) @ weights, base[theirs], base[known], labels[known])
         accepted.append(found)

@@ -77,7 +77,7 @@ def test_what_is_read_back_says_the_same(tmp_path: Path, uses_form: bool) -> Non
         pytest.param(b"{", "no classifier", id="cut short"),
         pytest.param(b"[]", "is no polyroute-classifier", id="something else"),
         pytest.param(b'{"format": "other"}', "is no polyroute-classifier", id="another format"),
-        pytest.param(b'{"format": "polyroute-classifier@1"}', "no classifier", id="without a hash"),
+        pytest.param(b'{"format": "polyroute-classifier@2"}', "no classifier", id="without a hash"),
         pytest.param(b"\x80\x04K\x01.", "no classifier", id="a pickle"),
     ],
 )
@@ -101,6 +101,13 @@ def test_rows_of_no_class_are_rejected_when_they_come_again() -> None:
     assert sum(label is None for label, _ in found) >= 20
 
 
+def test_the_name_of_a_class_is_an_example_of_it() -> None:
+    texts = ("xkcd qq", "zzyz", "wvu tt", "rstq")
+    lesson = Lesson(texts=texts, labels=("card_arrival", "card_arrival", "exchange_rate", "exchange_rate"))
+    assert learn(lesson).classed(["the arrival of a card", "the rate of exchange"], None)[0][0] == "card_arrival"
+    assert learn(lesson).classed(["the rate of exchange"], None)[0][0] == "exchange_rate"
+
+
 def test_a_class_of_one_example_can_be_learned() -> None:
     found = learn(lesson(texts=("refund me", "cancel it"), labels=("refund", "cancel"), background=()))
     assert found.classed(["refund me please"], None)[0][0] == "refund"
@@ -110,7 +117,7 @@ def test_vectors_are_looked_at_where_there_are_any() -> None:
     vectors = np.eye(10, 384, dtype="f4")
     vectors[:5, 0] = vectors[5:, 1] = 3
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    found = learn(lesson(vectors=vectors, background=()))
+    found = learn(lesson(vectors=vectors, name_vectors=np.zeros((2, 384), "f4"), background=()))
     assert found.classed(["xyz"], vectors[:1])[0][0] == "refund"
     assert found.classed(["xyz"], vectors[9:])[0][0] == "cancel"
 
