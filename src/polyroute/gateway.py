@@ -332,4 +332,5 @@ class RequestPath:
 
 def _goes_on(prepared: Prepared) -> bool:
     """Whether another model may go on where its stream breaks off, on a route that asks for it."""
-    return prepared.request.stream and may_go_on(prepared.request)
+    has_form = prepared.route.form is not None or prepared.route.contract is not None
+    return prepared.request.stream and not has_form and may_go_on(prepared.request)

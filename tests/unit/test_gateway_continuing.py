@@ -8,6 +8,7 @@ import pytest
 from tests.unit.rig import Rig, a_route, daily, deployment
 
 from polyroute.errors import ContentRefused, Overloaded, ProviderError, ProviderTimeout, StreamInterrupted
+from polyroute.stages.execution.wording import Form
 from polyroute.testing.providers import Hang, Moment, Outcome, a_response
 from polyroute.types.content import Text
 from polyroute.types.receipt import Receipt
@@ -242,3 +243,11 @@ async def test_a_caller_who_leaves_within_the_rest_has_both_booked() -> None:
     receipt = settled(rig)
     assert told(receipt) == [("first", "failed", None), ("second", "cancelled", "continuation")]
     assert all(attempt.usage is not None and attempt.usage.output_tokens for attempt in receipt.attempts)
+
+
+async def test_an_answer_that_its_route_brings_into_a_form_is_not_gone_on_with() -> None:
+    form = Form(schema={"type": "object"})
+    rig = rig_of({"first": HALF, "never": []}, form=form, commit="first_token")
+    _, error = await read(rig)
+    assert isinstance(error, StreamInterrupted)
+    assert len(rig.provider.calls) == 1
