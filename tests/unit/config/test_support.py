@@ -30,7 +30,6 @@ def paths_of(text: str) -> list[str]:
         ("routes: {r: {strategy: {use: split, arms: [{route: s}]}}, s: {primary: m}}", ["routes.r.strategy.use"]),
         ("pipelines: {p: {nodes: []}}", ["pipelines.p"]),
         ("batch: {window: '22:00-06:00', deadline: 24h}", ["batch"]),
-        ("classifiers: {c: {use: examples, file: f}}", ["classifiers.c"]),
         ("economics: {a: 1}", ["economics.a"]),
     ],
 )
