@@ -21,6 +21,7 @@ models:
   unpriced: {provider: sim}
 routes:
   auto: {strategy: {use: learned, models: [weak, strong], artifact: router.json, quality_loss: 0.05}}
+  rules: {strategy: {use: rules, rules: [{when: {contains: [theorem]}, model: strong}], default: weak}}
 """
 
 
@@ -55,6 +56,9 @@ def test_a_trained_router_sends_hard_prompts_to_the_strong_model(folder: Path) -
     assert made.exit_code == 0, made.output
     report = json.loads(made.stdout)["report"]
     assert report["scores"]["learned"]["apgr"]["low"] > report["scores"]["length"]["apgr"]["value"]
+    card = json.loads((folder / "router.json").read_bytes())
+    assert (card["rows"], card["metrics"]["warm"]) == (400, False)
+    assert card["metrics"]["decision_ms"]["p95"] > 0
 
     fresh = put(folder, "fresh.jsonl", 200, seed=2)
     decided = decide(folder, fresh)
@@ -140,3 +144,13 @@ def test_a_route_of_one_model_has_nothing_to_prove(folder: Path) -> None:
     done = run(folder, "prove", "--rows", str(put(folder, "rows.jsonl")), "--effort-usd", "100")
     assert done.exit_code == 1
     assert "nothing to prove" in done.output
+
+
+def test_rules_and_a_trained_router_are_compared_on_the_same_rows(folder: Path) -> None:
+    assert train(folder, put(folder, "rows.jsonl", 800)).exit_code == 0
+    fresh = put(folder, "fresh.jsonl", 600, seed=2)
+    done = run(folder, "prove", "--rows", str(fresh), "--route", "auto", "--against", "rules", "--json")
+    told = json.loads(done.stdout)
+    assert told["against"] == "rules"
+    assert told["comparison"]["quality"]["low"] > 0
+    assert told["comparison"]["verdict"] in {"better", "a trade"}

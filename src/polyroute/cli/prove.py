@@ -27,13 +27,13 @@ from polyroute.config import document as settings
 from polyroute.config.load import Loaded, read
 from polyroute.errors import InvalidRequest
 from polyroute.journey import Entry
-from polyroute.learning.proof import Alone, Proof, outcomes_of
+from polyroute.learning.proof import Alone, Comparison, Proof, compare, outcomes_of
 from polyroute.learning.proof import prove as proven
 from polyroute.learning.rows import Row, read_rows
 from polyroute.learning.training import sample_of
 from polyroute.types.access import Caller
 from polyroute.types.request import ask
-from polyroute.wiring.build import open_gateway
+from polyroute.wiring.build import Built, open_gateway
 
 _CALLER = Caller(user="cli")
 
@@ -49,6 +49,7 @@ class BreakEven(Struct, frozen=True, kw_only=True):
 def prove(
     rows: Annotated[Path, typer.Option(help="JSONL of {id, prompt or messages, scores: {model: 0..1}, …}.")],
     route: Annotated[str, typer.Option(help="The route whose decisions are judged.")] = "auto",
+    against: Annotated[str | None, typer.Option(help="Another route, compared on the same rows.")] = None,
     quality_loss: Annotated[
         float | None, typer.Option(min=0, max=1, help="The share of the best model's quality that may be lost.")
     ] = None,
@@ -64,14 +65,20 @@ def prove(
     with told(debug=debug):
         loaded = read(document_path(config), os.environ)
         loss = quality_loss if quality_loss is not None else _accepted(loaded, route)
-        known, chosen, pool = asyncio.run(_decide(loaded, rows, route))
+        named = (route,) if against is None else (route, against)
+        known, decided, pool = asyncio.run(_decide(loaded, rows, named))
         sample = sample_of(known, pool, rates_of(loaded, pool))
-        found = proven(outcomes_of(pool, sample.scores, sample.usd, chosen), quality_loss=loss)
+        policies = [outcomes_of(pool, sample.scores, sample.usd, chosen) for chosen in decided]
+        found = proven(policies[0], quality_loss=loss)
+        compared = compare(*policies) if against is not None else None
     back = _break_even(found, effort_usd, requests_per_day)
     if as_json:
-        print_json({"route": route, "quality_loss": loss, "proof": found, "break_even": back})
+        told_ = {"route": route, "quality_loss": loss, "proof": found, "break_even": back}
+        print_json(told_ if against is None else {**told_, "against": against, "comparison": compared})
     else:
         _show(found, back)
+        if compared is not None:
+            _show_beside(compared, route, against)
     raise typer.Exit(0 if found.verdict == "pass" else 1)
 
 
@@ -81,26 +88,38 @@ def _accepted(loaded: Loaded, route: str) -> float:
     return strategy.quality_loss if isinstance(strategy, settings.Learned) else 0.01
 
 
-async def _decide(loaded: Loaded, file: Path, name: str) -> tuple[tuple[Row, ...], list[str], tuple[str, ...]]:
-    """The rows, the model that each goes to first, and every model it could go to."""
-    chosen = []
+async def _decide(
+    loaded: Loaded, file: Path, names: tuple[str, ...]
+) -> tuple[tuple[Row, ...], list[list[str]], tuple[str, ...]]:
+    """The rows; by route, the model that each goes to first; and every model that any could go to."""
     async with open_gateway(loaded, os.environ) as built:
-        route = built.path.routes.find(name)
+        pool = _pool(built, names)
+        known, decided = read_rows(file, pool), list[list[str]]()
+        with progress(len(known) * len(names), "decided") as steps:
+            for name in names:
+                chosen = []
+                for row in known:
+                    entry = Entry(request_id="proof", arrived_s=time.monotonic(), door="python")
+                    plan = built.path.prepare(ask(name, row.text), _CALLER, entry).plan
+                    if not plan.steps:
+                        raise InvalidRequest(f"{file}: no model can serve row {row.id!r}: {plan.reason}")
+                    chosen.append(plan.steps[0].candidate.deployment.model)
+                    steps.advance()
+                decided.append(chosen)
+    return known, decided, pool
+
+
+def _pool(built: Built, names: tuple[str, ...]) -> tuple[str, ...]:
+    routes = [built.path.routes.find(name) for name in names]
+    for route in routes:
         if route.strategy_name == "cascade":
-            raise InvalidRequest(f"`{name}` is a cascade: it decides by answers, and rows hold none of its checks")
-        pool = tuple(dict.fromkeys(route.strategy.pool))
-        if len(pool) < 2:
-            raise InvalidRequest(f"`{name}` names one model: there is nothing to prove")
-        known = read_rows(file, pool)
-        with progress(len(known), "decided") as steps:
-            for row in known:
-                entry = Entry(request_id="proof", arrived_s=time.monotonic(), door="python")
-                plan = built.path.prepare(ask(name, row.text), _CALLER, entry).plan
-                if not plan.steps:
-                    raise InvalidRequest(f"{file}: no model can serve row {row.id!r}: {plan.reason}")
-                chosen.append(plan.steps[0].candidate.deployment.model)
-                steps.advance()
-    return known, chosen, pool
+            raise InvalidRequest(
+                f"`{route.name}` is a cascade: it decides by answers, and rows hold none of its checks"
+            )
+    pool = tuple(dict.fromkeys(model for route in routes for model in route.strategy.pool))
+    if len(pool) < 2:
+        raise InvalidRequest(f"`{names[0]}` names one model: there is nothing to prove")
+    return pool
 
 
 def _break_even(found: Proof, effort_usd: float, requests_per_day: float | None) -> BreakEven | None:
@@ -141,3 +160,11 @@ def _show(found: Proof, back: BreakEven | None) -> None:
         never = "never: nothing is saved"
         when = never if back.requests is None else f"after {back.requests:,} requests"
         say(f"an effort of ${back.effort_usd} is paid back {when}" + (f", {back.days:.0f} days" if back.days else ""))
+
+
+def _show_beside(compared: Comparison, route: str, against: str | None) -> None:
+    quality, usd = compared.quality, compared.usd
+    say(f"\n{route} beside {against}: {compared.verdict}")
+    say(f"quality {quality.value:+.4f}, 95 % {quality.low:+.4f} to {quality.high:+.4f} (n {quality.n})")
+    a_thousand = [f"{1000 * (amount or 0):+.4f}" for amount in (usd.value, usd.low, usd.high)]
+    say(f"USD per 1,000 requests {a_thousand[0]}, 95 % {a_thousand[1]} to {a_thousand[2]}")

@@ -32,7 +32,7 @@ from polyroute.errors import ConfigError, InvalidRequest, Problem
 from polyroute.learning.curves import Interval
 from polyroute.learning.report import Report, metrics_of, report
 from polyroute.learning.rows import Rate, Row, read_rows
-from polyroute.learning.training import LEAST_ROWS, predict_unseen, sample_of
+from polyroute.learning.training import LEAST_ROWS, measured, predict_unseen, sample_of
 from polyroute.learning.training import train as trained
 from polyroute.stages.classification.heuristic import HeuristicClassifier
 from polyroute.stages.selection.router import Router
@@ -73,8 +73,9 @@ def train(
                 "there is nothing to route"
             )
         beaten = not found.unbeaten
-        artifact = trained(sample, unseen, datetime.now(UTC), metrics_of(found), forced=not beaten)
-        latency_ms = _latency_ms(Router(artifact), known)
+        plain = trained(sample, unseen, datetime.now(UTC))
+        latency_ms = _latency_ms(Router(plain), known)
+        artifact = measured(plain, metrics_of(found, latency_ms), forced=not beaten)
         if beaten or force:
             out.parent.mkdir(parents=True, exist_ok=True)
             out.write_bytes(msgspec.json.encode(artifact))
@@ -128,7 +129,7 @@ def _show(found: Report, latency_ms: dict[str, float]) -> None:
         f"{found.rows} rows, out of fold; {found.weak} {found.weak_quality:.3f} → {found.strong} "
         f"{found.strong_quality:.3f}, price ratio {ratio}"
     )
-    say("" if found.auc is None else f"AUC {found.auc:.3f}; abstains on {found.abstained:.1%} of its own rows")
+    say(f"AUC {_figure(found.auc)}; abstains on {found.abstained:.1%} of its own rows")
     columns = ("order", "APGR", "CPT50", "CPT80", "cost at 95 %", "98 %", "99 %")
     print_table(
         columns,

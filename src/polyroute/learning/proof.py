@@ -171,3 +171,44 @@ def _high(told: Interval) -> float:
 def outcomes_of(models: Sequence[str], scores: Matrix, usd: Matrix, chosen: Sequence[str]) -> Outcomes:
     places = {name: at for at, name in enumerate(models)}
     return Outcomes(models=tuple(models), scores=scores, usd=usd, chosen=np.array([places[name] for name in chosen]))
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """One policy beside another on the same rows; positive: the first has more."""
+
+    verdict: Literal["better", "worse", "no difference shown", "a trade"]
+    quality: Interval  # score points
+    usd: Interval  # mean, a request
+
+
+def compare(first: Outcomes, second: Outcomes, *, seed: int = 0) -> Comparison:
+    """Better: at least as good for less, or better for no more, as far as the intervals tell."""
+    rows = np.arange(len(first.chosen))
+    quality = first.scores[rows, first.chosen] - second.scores[rows, second.chosen]
+    usd = first.usd[rows, first.chosen] - second.usd[rows, second.chosen]
+    draw = np.random.default_rng(seed)
+    told: list[Vector] = []
+    for _ in range(_RESAMPLES // _BATCH):
+        counts = draw.poisson(1.0, size=(_BATCH, len(rows))).astype(float)
+        told.append(np.stack([counts @ quality, counts @ usd]) / counts.sum(1))
+    lows, highs = np.quantile(np.concatenate(told, axis=1), _INTERVAL, axis=1)
+    means = (quality.mean(), usd.mean())
+    better_by, dearer_by = (
+        Interval(value=float(mean), low=float(low), high=float(high), n=len(rows))
+        for mean, low, high in zip(means, lows, highs, strict=True)
+    )
+    return Comparison(verdict=_compared(better_by, dearer_by), quality=better_by, usd=dearer_by)
+
+
+def _compared(quality: Interval, usd: Interval) -> Literal["better", "worse", "no difference shown", "a trade"]:
+    gains, costs = _sign(quality), _sign(usd)
+    if gains == costs == 0:
+        return "no difference shown"
+    if gains >= 0 >= costs:
+        return "better"
+    return "worse" if gains <= 0 <= costs else "a trade"
+
+
+def _sign(told: Interval) -> int:
+    """Of a difference that is shown; 0 where its interval holds none."""
+    return (_low(told) > 0) - (_high(told) < 0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from polyroute.learning.curves import Interval, Pair, apgr, auc, calibration_error, calls_for, cost_at, interval
 from polyroute.learning.fitting import Vector
 from polyroute.learning.trading import pruned
-from polyroute.learning.training import Sample, Unseen
+from polyroute.learning.training import WARM_ROWS, Sample, Unseen
 
 _KEPT = (0.95, 0.98, 0.99)
 
@@ -32,7 +32,7 @@ class Report(Struct, frozen=True, kw_only=True):
     weak_quality: float
     strong_quality: float
     price_ratio: float | None  # what always-strong costs beside always-weak
-    auc: float | None  # that a prompt where the stronger is better is ranked above one where it is not
+    auc: Interval  # that a prompt where the stronger is better is ranked above one where it is not
     calibration_error: Mapping[str, float]  # by model
     abstained: float  # share of rows
     scores: Mapping[str, Score]
@@ -76,7 +76,7 @@ def report(sample: Sample, unseen: Unseen, heuristic: Vector, strange: "NDArray[
         weak_quality=float(pair.weak.mean()),
         strong_quality=float(pair.strong.mean()),
         price_ratio=float(pair.strong_usd.mean() / cost) if cost > 0 else None,
-        auc=auc(gain > 0, learned),
+        auc=interval(len(gain), lambda at: auc(gain[at] > 0, learned[at])),
         calibration_error={
             name: calibration_error(sample.scores[:, at], unseen.predicted[:, at])
             for at, name in enumerate(sample.models)
@@ -99,8 +99,8 @@ def _score(pair: Pair, order: Vector) -> Score:
     )
 
 
-def metrics_of(found: Report) -> dict[str, Any]:
-    """The figures that an artifact carries."""
+def metrics_of(found: Report, decision_ms: Mapping[str, float]) -> dict[str, Any]:
+    """The figures that an artifact carries: what it knows, how well, and what time it adds."""
     learned = found.scores["learned"]
     return {
         "rows": found.rows,
@@ -108,7 +108,9 @@ def metrics_of(found: Report) -> dict[str, Any]:
         "strong": found.strong,
         "weak_quality": found.weak_quality,
         "strong_quality": found.strong_quality,
-        "auc": found.auc,
+        "warm": found.rows >= WARM_ROWS,  # the prior no longer counts for more than what was learned
+        "decision_ms": dict(decision_ms),
+        "auc": found.auc.value,
         "apgr": learned.apgr.value,
         "apgr_length": found.scores["length"].apgr.value,
         "cpt50": learned.cpt50.value,

@@ -27,7 +27,7 @@ LEAST_ROWS = 100  # under which nothing beats prompt length: docs/decisions/0012
 _PENALTIES = (3.0, 6.0, 12.0)
 _STRANGE = 0.98  # this share of the training's own rows is not strange
 _PRIOR_SLOPE = 0.2  # of a gap in mean quality, per standard deviation of the log of the words
-_PRIOR_ROWS = 800  # how many rows the prior counts for beside what is learned; both chosen by cross-validation
+WARM_ROWS = 800  # how many rows the prior counts for beside what is learned; both chosen by cross-validation
 _BINS = 10
 _Z = 1.64  # one-sided 95 %
 
@@ -122,7 +122,7 @@ def prior_of(sample: Sample, rows: NDArray[np.int64]) -> Prior:
         words_mean=float(words.mean()),
         words_sd=float(words.std() or 1.0),
         slopes=_PRIOR_SLOPE * (mean - mean.max()),
-        share=_PRIOR_ROWS / (_PRIOR_ROWS + len(rows)),
+        share=WARM_ROWS / (WARM_ROWS + len(rows)),
     )
 
 
@@ -131,8 +131,8 @@ def _splits(sample: Sample) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int6
         yield np.flatnonzero(sample.folds != fold), np.flatnonzero(sample.folds == fold)
 
 
-def train(sample: Sample, unseen: Unseen, made_at: datetime, metrics: Mapping[str, Any], *, forced: bool) -> Artifact:
-    """The router of all rows, with what was measured on rows that routers like it had not seen."""
+def train(sample: Sample, unseen: Unseen, made_at: datetime) -> Artifact:
+    """The router of all rows."""
     words = Vocabulary.of(sample.looks)
     mean, prior = sample.scores.mean(0), prior_of(sample, np.arange(len(sample.looks)))
     weights = ridge(words.matrix(sample.looks), sample.scores - mean, unseen.penalty)
@@ -143,7 +143,7 @@ def train(sample: Sample, unseen: Unseen, made_at: datetime, metrics: Mapping[st
         made_at=made_at.isoformat(timespec="seconds"),
         rows=len(sample.looks),
         data=sample.data,
-        forced=forced,
+        forced=False,
         models=_facts(sample, unseen, mean + weights[-1], prior),
         ngrams=_numbers("I", np.array(list(words.places), np.uint32)),
         idf_squares=_numbers("f", words.idf**2),
@@ -155,9 +155,15 @@ def train(sample: Sample, unseen: Unseen, made_at: datetime, metrics: Mapping[st
         most_surprise=unseen.most_surprise,
         most_unseen=unseen.most_unseen,
         trades=trades(sample.scores, sample.usd, unseen.predicted),
-        metrics=dict(metrics),
+        metrics={},
     )
     return replace(artifact, content=artifact.hashed())
+
+
+def measured(artifact: Artifact, metrics: Mapping[str, Any], *, forced: bool) -> Artifact:
+    """With what was measured on rows not seen; `forced`: it does not beat what costs nothing."""
+    told = replace(artifact, metrics=dict(metrics), forced=forced)
+    return replace(told, content=told.hashed())
 
 
 def _facts(sample: Sample, unseen: Unseen, bias: Vector, prior: Prior) -> tuple[ModelFacts, ...]:

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
-from polyroute.learning.proof import Outcomes, Proof, prove
+from polyroute.learning.proof import Outcomes, Proof, compare, prove
 
 MODELS = ("cheap", "strong")
 
@@ -69,3 +71,18 @@ def test_the_shuffled_policy_costs_what_the_policy_does() -> None:
 def test_the_same_rows_give_the_same_proof() -> None:
     one: Proof = prove(world(rows=500, skill=0.5, seed=1), quality_loss=0.05)
     assert one == prove(world(rows=500, skill=0.5, seed=1), quality_loss=0.05)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        pytest.param(np.zeros(800, int), np.zeros(800, int), "no difference shown", id="the same"),
+        pytest.param(np.zeros(800, int), np.ones(800, int), "a trade", id="worse for less"),
+        pytest.param(None, np.ones(800, int), "better", id="as good for half"),
+        pytest.param(None, np.tile([0, 1], 400), "better", id="better for as much"),
+    ],
+)
+def test_one_policy_beside_another(first: NDArray[np.int64] | None, second: NDArray[np.int64], expected: str) -> None:
+    known = world(rows=800, skill=1.0, seed=4)
+    one = known if first is None else replace(known, chosen=first)
+    assert compare(one, replace(known, chosen=second)).verdict == expected

@@ -11,7 +11,7 @@ from polyroute.stages.selection.router import Router, read_router
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SAMPLE = sample()
 UNSEEN = predict_unseen(SAMPLE)
-ARTIFACT = train(SAMPLE, UNSEEN, NOW, {}, forced=False)
+ARTIFACT = train(SAMPLE, UNSEEN, NOW)
 
 
 def test_what_is_predicted_out_of_fold_follows_what_the_words_say() -> None:
@@ -27,7 +27,7 @@ def test_the_file_predicts_what_the_matrices_do() -> None:
 
 
 def test_the_same_rows_make_the_same_router() -> None:
-    again = train(SAMPLE, predict_unseen(sample()), NOW, {}, forced=False)
+    again = train(SAMPLE, predict_unseen(sample()), NOW)
     assert again.content == ARTIFACT.content
 
 
