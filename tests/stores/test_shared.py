@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.stores.counting import GRACE_S, Counting
+from tests.stores.counting import Counting
 
 from polyroute.errors import BudgetExceeded, RateLimited, StoreError
 from polyroute.state.accounts.allowances import Allowances, Budget, Rates

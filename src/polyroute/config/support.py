@@ -27,7 +27,6 @@ def _values(*values: object) -> frozenset[object]:
 _STRATEGIES = _values("fixed", "rules", "complexity", "task", "cheapest", "fastest", "cascade", "logic", "learned")
 
 GAPS = (
-    Gap("server.workers", "serves with one worker", _values(1)),
     Gap("store.vectors", "searches no vectors", _values("embedded")),
     Gap("routes.*.strategy.use", "cannot choose so", _STRATEGIES),
     Gap("routes.*.cache", "caches no answers"),

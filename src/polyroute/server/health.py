@@ -29,4 +29,5 @@ async def metrics(exchange: Exchange, services: Services) -> None:
         raise UnknownObject("there is nothing at GET /metrics (telemetry.prometheus is off)")
     if not services.strangers_read_metrics:
         await caller_of(exchange, services)
+    await services.accounts.hear()
     await exchange.reply(200, services.metrics.render(), [], (b"content-type", CONTENT_TYPE))

@@ -21,17 +21,23 @@ _YOUNG_OBJECTS = 20_000  # allocated before a collection; the default of 700 is 
 OnReady = Callable[[str], Awaitable[None]]
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A bound socket. Raises OSError where the address is taken."""
+def listen(host: str, port: int, *, shares: bool = False) -> socket.socket:
+    """A bound socket; `shares` its address with others of this user that do. Raises OSError where it is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shares:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind((host, port))
     except OSError:
         sock.close()
         raise
     return sock
+
+
+def address_of(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 async def serve(
@@ -113,8 +119,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self._on_ready is not None and sockets and not self.should_exit:
-            host, port = sockets[0].getsockname()[:2]
-            await self._on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            await self._on_ready(address_of(*sockets[0].getsockname()[:2]))
 
     async def end(self) -> None:
         """Closes what a stop by cancellation left open; running requests are cancelled, and their books settled."""

@@ -47,7 +47,8 @@ class Services(Struct, frozen=True, kw_only=True):
     overrides: Overrides  # synchronous: call it from a thread
     lay: Callable[[str, Mapping[str, object]], Laid]  # a tenant's layer over the document, checked; likewise
     document: Document  # in force
-    refresh: Callable[[], Awaitable[None]]  # puts in force what was managed just now
+    refresh: Callable[[], Awaitable[None]]  # puts in force what was managed just now, in other workers soon
+    catch_up: Callable[[], Awaitable[None]]  # puts in force what was managed anywhere
     # From lower-case headers; raises Unauthenticated. None: a token that is to be introduced first.
     authenticate: Callable[[Mapping[str, str]], Caller | None]
     introduce: Callable[[Mapping[str, str]], Awaitable[Caller]]

@@ -71,6 +71,7 @@ def endpoints() -> list[Endpoint]:
 
 async def _own(exchange: Exchange, services: Services) -> None:
     accounts, caller = services.accounts, exchange.caller
+    await accounts.hear(caller)
     await _told(
         exchange,
         {
@@ -86,12 +87,14 @@ async def _own(exchange: Exchange, services: Services) -> None:
 
 async def _budgets(exchange: Exchange, services: Services) -> None:
     sees = await asyncio.to_thread(_reach, exchange, services, "budgets:read")
+    await services.accounts.hear(everybody=True)
     lines = standing.all_budgets(services.accounts, services.utc_now())
     await _told(exchange, {"data": _picked(exchange, lines, sees)})
 
 
 async def _limits(exchange: Exchange, services: Services) -> None:
     sees = await asyncio.to_thread(_reach, exchange, services, "limits:read")
+    await services.accounts.hear()
     lines = standing.all_limits(services.accounts, services.path.monotonic())
     await _told(exchange, {"data": _picked(exchange, lines, sees)})
 

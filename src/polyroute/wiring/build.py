@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 
 from msgspec import Struct
@@ -28,6 +29,8 @@ from polyroute.gateway import RequestPath
 from polyroute.journey import Parts
 from polyroute.ports import Classifier, Records, Seal, Transport
 from polyroute.providers.transport import open_transport
+from polyroute.server.bus import ALARM, CHANGED
+from polyroute.server.crew import LEADER, Post
 from polyroute.server.overload.crowd import Crowd
 from polyroute.server.overload.patience import make_way
 from polyroute.server.services import AllFigures, Services
@@ -56,6 +59,7 @@ from polyroute.telemetry.metrics import Metrics
 from polyroute.types.cards import Deployment
 from polyroute.wiring import access, upkeep
 from polyroute.wiring.access import Gate, Managed
+from polyroute.wiring.alarms import Alarms
 from polyroute.wiring.classifiers import classifier_problems, learned, local_classifiers
 from polyroute.wiring.dialects import DIALECTS
 from polyroute.wiring.gates import gate_problems
@@ -114,10 +118,15 @@ class Foundation(Struct, frozen=True, kw_only=True):
     provider_keys: ProviderKeys
     drawer: Drawer  # where they lie open
     owners: Owners
+    post: Post | None  # among the workers of this gateway; None: it is one process
+
+    @property
+    def leads(self) -> bool:
+        return self.post is None or self.post.leads
 
 
 @asynccontextmanager
-async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[Built]:
+async def open_gateway(loaded: Loaded, env: Mapping[str, str], post: Post | None = None) -> AsyncIterator[Built]:
     """Runs until the block ends. Raises ConfigError or StoreError, with nothing left open."""
     document = loaded.document
     async with AsyncExitStack() as stack:
@@ -135,13 +144,14 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
         keys_of_providers = provider_keys(records, open_seal(env))
         drawer = Drawer(records, keys_of_providers)
         await asyncio.to_thread(drawer.open)
-        accounts = open_accounts(document, access.allowances(document, managed), store, ledger)
+        workers = 1 if post is None else post.crew.count
+        accounts = open_accounts(document, access.allowances(document, managed), store, ledger, workers=workers)
         parsers = Parsers()
         stack.push_async_callback(parsers.aclose)
         classing = Worker(PROGRAM)
         stack.push_async_callback(classing.aclose)
         metrics = Metrics()
-        watch = Watch(metrics, accounts, transport)
+        watch = _watch(metrics, accounts, transport, post)
         crowd = Crowd(bounds_of(document.server))
         metrics.crowd, watch.alarms.refused = lambda: figures_of(crowd), lambda: crowd.refused
         stack.push_async_callback(watch.aclose)
@@ -166,10 +176,13 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str]) -> AsyncIterator[
             classing=classing,
             watch=watch,
             started_at_s=int(time.time()),
+            post=post,
         )
         if isinstance(accounts, SharedAccounts):
             stack.push_async_callback(accounts.aclose)
             await accounts.start()
+        if post is not None:
+            metrics.keep(post.slates)
         metrics.loads = lambda: busy(foundation.health, time.monotonic())
         await upkeep.catch_up(foundation)
         built = assemble(loaded, env, foundation)
@@ -264,10 +277,15 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         sign_on=open_sign_on(document, foundation.transport),
     )
 
-    async def refresh() -> None:
+    async def catch_up() -> None:
         await gate.refresh()
         await layers.refresh(lambda: _allow_tenants(document, foundation, layers))
         await keyed.refresh()
+
+    async def refresh() -> None:
+        await catch_up()
+        if foundation.post is not None:
+            foundation.post.bus.tell_others(CHANGED)
 
     services = Services(
         path=RequestPath(parts),
@@ -275,6 +293,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         authenticate=gate.authenticate,
         introduce=gate.introduce,
         refresh=refresh,
+        catch_up=catch_up,
         provider_keys=foundation.provider_keys,
         keyed_providers=keyed_providers(document),
         directory=directory(foundation.records, foundation.digest),
@@ -308,6 +327,14 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
     foundation.watch.follow(document)
     foundation.crowd.follow(bounds_of(document.server))
     return Built(snapshot=snapshot, services=services, deployments=found, foundation=foundation)
+
+
+def _watch(metrics: Metrics, accounts: Accounts, transport: Transport, post: Post | None) -> Watch:
+    if post is None:
+        return Watch(metrics, accounts, transport)
+    pass_on = None if post.leads else partial(post.bus.tell, LEADER, ALARM)
+    alarms = Alarms(metrics, accounts, transport, pass_on=pass_on, is_crew=True)
+    return Watch(metrics, accounts, transport, alarms=alarms, name=f"/{post.number}")
 
 
 def _classifier(document: Document, pack: TaskPack) -> Classifier:

@@ -22,6 +22,7 @@ from polyroute.config.replacing import may_replace, replace_text
 from polyroute.config.snapshot import Snapshot
 from polyroute.errors import ConfigError, Conflict, StoreError, WorkerFailed
 from polyroute.server.app import App
+from polyroute.server.bus import CHANGED
 from polyroute.server.desk import InForce
 from polyroute.state.documents import DocumentHistory, KeptDocument
 from polyroute.types.access import Caller
@@ -47,6 +48,7 @@ class Desk:
         self._app = app
         self._env = env
         self._built = built
+        self._post = built.foundation.post
         self._stamps = _stamps(loaded)
         self._one_at_a_time = asyncio.Lock()
         self._policy = built.snapshot.digest
@@ -66,6 +68,7 @@ class Desk:
 
     async def put(self, actor: Caller, text: str, *, instead_of: str | None = None) -> str:
         """Its policy, in force. Raises ConfigError, or Conflict where it cannot be kept or is not what was expected."""
+        await self.look()  # another worker may have put one in force
         async with self._one_at_a_time:
             self._expect(instead_of)
             fresh = await asyncio.to_thread(self._checked_from_afar, text)
@@ -89,9 +92,11 @@ class Desk:
                 fresh = await asyncio.to_thread(self._read)
                 after = assemble(fresh, self._env, self._built.foundation)
                 await self._force(FILE, "config:reload", fresh, after, stamps)
-            except (ConfigError, StoreError, WorkerFailed) as exc:
+            except ConfigError as exc:
                 self._stamps = stamps
-                _log.error("the document was not taken: %s", exc)
+                self._say(logging.ERROR, "the document was not taken: %s", exc)
+            except (StoreError, WorkerFailed) as exc:  # the next look tries again
+                _log.error("the document was not taken yet: %s", exc)
 
     def _expect(self, policy: str | None) -> None:
         if policy is not None and policy != self._policy:
@@ -126,7 +131,10 @@ class Desk:
             await asyncio.to_thread(replace_text, file, text)
         except OSError as exc:
             raise Conflict(f"{file.name} cannot be written: {exc.strerror}") from exc
-        return await self._force(actor, action, fresh, after, _stamps(fresh))
+        policy = await self._force(actor, action, fresh, after, _stamps(fresh))
+        if self._post is not None:
+            self._post.bus.tell_others(CHANGED)
+        return policy
 
     async def _force(self, actor: Caller, action: str, fresh: Loaded, after: Built, stamps: Mapping[str, Stamp]) -> str:
         """Raises StoreError or WorkerFailed, and then the document before stays in force."""
@@ -138,7 +146,9 @@ class Desk:
         self._policy, self._since = after.snapshot.digest, after.services.utc_now()
         # What was written while it was read is looked at again; a file that it includes anew is known from now on.
         self.loaded, self._stamps = fresh, {**_stamps(fresh), **{f: s for f, s in stamps.items() if f in fresh.texts}}
-        _log.warning("the document was taken: policy %s", self._policy)
+        self._say(logging.WARNING, "the document was taken: policy %s", self._policy)
+        if self._post is not None:
+            self._post.line.changed()
         await self._note(actor, action)
         return self._policy
 
@@ -147,6 +157,10 @@ class Desk:
             await asyncio.to_thread(self.history.note, actor, action, self._policy, masked(self.loaded))
         except StoreError as exc:
             _log.warning("the history of documents lacks %s: %s", self._policy, exc)
+
+    def _say(self, level: int, words: str, value: object) -> None:
+        """What all workers of a gateway would say alike, one of them says."""
+        _log.log(level if self._post is None or self._post.leads else logging.INFO, words, value)
 
     def _read(self) -> Loaded:
         """The document anew. Raises ConfigError."""
@@ -161,18 +175,37 @@ class Desk:
         return replace(fresh, document=replace(fresh.document, server=before.server, store=before.store))
 
 
-async def follow(desk: Desk, app: App, asked: asyncio.Event) -> None:
-    """Puts each new version of the document in force, and keys that anybody managed, until cancelled.
+class Wake:
+    """What makes `follow` look before its time."""
 
-    `asked` demands a look at the document at once.
-    """
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._is_asked = False
+
+    def ask(self) -> None:
+        """For the document, changed or not."""
+        self._is_asked = True
+        self._event.set()
+
+    def tell(self) -> None:
+        """Something may have changed."""
+        self._event.set()
+
+    async def wait(self) -> bool:
+        """Whether somebody asked."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), LOOK_S)
+        is_asked, self._is_asked = self._is_asked, False
+        self._event.clear()
+        return is_asked
+
+
+async def follow(desk: Desk, app: App, wake: Wake) -> None:
+    """Puts each new version of the document in force, and keys that anybody managed, until cancelled."""
     await desk.begin()
     while True:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asked.wait(), LOOK_S)
-        is_asked = asked.is_set()
-        asked.clear()
-        await app.services.refresh()
+        is_asked = await wake.wait()
+        await app.services.catch_up()
         await desk.look(asked=is_asked)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from polyroute.config.document import Document
 from polyroute.errors import StoreError
-from polyroute.ports import Notes, Records
+from polyroute.ports import Notes, Records, SharedCounters
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.allowances import Allowances
 from polyroute.state.accounts.budgets import Period
@@ -19,6 +19,7 @@ from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.records.sqlite import SqliteRecords
 from polyroute.stores.shared.counters import RedisCounters
 from polyroute.stores.shared.resp import parse_place
+from polyroute.stores.sqlite.counters import SqliteCounters
 from polyroute.stores.sqlite.store import SqliteStore
 from polyroute.stores.store import Store
 
@@ -46,15 +47,26 @@ def open_records(store: Store) -> ClosableRecords:
     return records
 
 
-def open_accounts(document: Document, allowances: Allowances, store: Store, ledger: JournaledLedger) -> Accounts:
-    """The desk: of this process alone, or with counters that replicas share. Raises StoreError for no address."""
+def counters_of(store: Store) -> Path:
+    """Where the workers of one gateway count together."""
+    return store.beside.with_name(f"{store.beside.name}-counters")
+
+
+def open_accounts(
+    document: Document, allowances: Allowances, store: Store, ledger: JournaledLedger, *, workers: int = 1
+) -> Accounts:
+    """The desk: of this process alone, or with counters that replicas or workers share. Raises StoreError."""
     settings = document.store
-    if settings.shared == "memory":
+    if settings.shared == "memory" and workers == 1:
         return Accounts(allowances)
-    try:
-        place = parse_place(settings.shared)
-    except ValueError as fault:
-        raise StoreError(f"store.shared is no address: {fault}") from None
+    counters: SharedCounters
+    if settings.shared == "memory":
+        counters = SqliteCounters(counters_of(store), ledger.replica)
+    else:
+        try:
+            counters = RedisCounters(parse_place(settings.shared), ledger.replica)
+        except ValueError as fault:
+            raise StoreError(f"store.shared is no address: {fault}") from None
 
     async def read_spending(starts: Mapping[Period, datetime]) -> Spending:
         recovery = await ledger.recover(datetime.now(UTC))
@@ -62,10 +74,10 @@ def open_accounts(document: Document, allowances: Allowances, store: Store, ledg
 
     return SharedAccounts(
         allowances,
-        RedisCounters(place, ledger.replica),
+        counters,
         read_spending=read_spending,
         when_away=settings.when_away,
-        replicas=settings.replicas,
+        replicas=settings.replicas * workers,
         monotonic=time.monotonic,
         utc_now=lambda: datetime.now(UTC),
     )

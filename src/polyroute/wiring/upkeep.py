@@ -38,6 +38,10 @@ class Kept(Protocol):
     @property
     def accounts(self) -> Accounts: ...
 
+    @property
+    def leads(self) -> bool:
+        """Among the workers of one gateway: what needs to be done once is done here."""
+
 
 async def catch_up(kept: Kept) -> None:
     """At start. Raises StoreError where the database is on this machine and fails."""
@@ -54,7 +58,7 @@ async def keep_up(kept: Kept) -> None:
     while True:
         await asyncio.sleep(_LOOK_S if kept.accounts.knows_spending else _SOON_S)
         try:
-            dead = await _recover(kept)
+            dead = await _recover(kept) if kept.leads else ()
         except StoreError as fault:
             _LOG.debug("put off: %s", fault)
             continue

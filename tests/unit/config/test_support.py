@@ -21,7 +21,6 @@ def paths_of(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "paths"),
     [
-        ("server: {workers: 2}", ["server.workers"]),
         ("store: {vectors: 'http://127.0.0.1'}", ["store.vectors"]),
         ("routes: {r: {primary: m, cache: {exact: 5m}}}", ["routes.r.cache"]),
         ("routes: {r: {primary: m, cache: {semantic: {ttl: 24h, max_wrong: 0.005}}}}", ["routes.r.cache"]),
@@ -41,7 +40,7 @@ def test_it_is_told_by_its_path(text: str, paths: list[str]) -> None:
     "text",
     [
         "",
-        "server: {workers: 1}\nstore: {shared: memory, vectors: embedded}\ntelemetry: {content: false}",
+        "server: {workers: 2}\nstore: {shared: memory, vectors: embedded}\ntelemetry: {content: false}",
         "routes: {r: {primary: m, require_human_review: true, min_output_tokens: 8}}",
         "routes: {r: {primary: m, gates: [{use: json, on_reject: retry}, {use: length, on_reject: block}]}}",
         "limits: {per_user_tokens_per_minute: 5}",

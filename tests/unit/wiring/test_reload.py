@@ -12,7 +12,7 @@ from polyroute.server.app import App
 from polyroute.server.table import build_table
 from polyroute.types.access import Caller
 from polyroute.wiring.build import open_gateway
-from polyroute.wiring.reload import Desk, follow
+from polyroute.wiring.reload import Desk, Wake, follow
 
 BEFORE = """
 server: {auth: open}
@@ -84,10 +84,10 @@ async def test_money_spent_counts_under_a_budget_that_comes_later(tmp_path: Path
 
 async def test_what_is_asked_for_is_looked_at_at_once(tmp_path: Path) -> None:
     async with serving(tmp_path) as at:
-        asked, before = asyncio.Event(), at.app.services
-        follower = asyncio.create_task(follow(at.desk, at.app, asked))
+        wake, before = Wake(), at.app.services
+        follower = asyncio.create_task(follow(at.desk, at.app, wake))
         at.file.write_text(AFTER)
-        asked.set()
+        wake.ask()
         async with asyncio.timeout(10):
             while at.app.services is before:
                 await asyncio.sleep(0)
