@@ -7,7 +7,7 @@ from polyroute.embedders.worker import Worker
 from polyroute.errors import WorkerFailed
 from polyroute.ports import Vectors
 
-_PIECE = 64  # texts at once; a short question waits for no more than these
+_PIECE = 16  # texts at once; a short question waits for no more than these
 
 
 class MiniLM:

@@ -42,22 +42,29 @@ class Worker:
         self._wait_s = wait_s
         self._child: Process | None = None
         self._turn = asyncio.Lock()
+        self._begun: asyncio.Task[Reply] | None = None  # whose turn it is, or was last
         self._beside: list[Worker] = []
         self._under_way: set[asyncio.Task[Reply]] = set()
 
     async def ask(self, what: str, options: Mapping[str, object]) -> Reply:
-        """Who is cancelled waits no longer, but the child finishes. Raises WorkerFailed."""
+        """Who is cancelled leaves the line; what the child has begun it finishes. Raises WorkerFailed."""
         line = orjson.dumps({"ask": what, **options}, default=str) + b"\n"
         task = asyncio.ensure_future(self._answer(what, line))
         self._under_way.add(task)
         task.add_done_callback(self._done)
-        reply = await asyncio.shield(task)
+        try:
+            reply = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task is not self._begun:
+                task.cancel()
+            raise
         if (fault := reply.told.get("fault")) is not None:
             raise WorkerFailed(f"`{what}` failed: {fault}")
         return reply
 
     async def _answer(self, what: str, line: bytes) -> Reply:
         async with self._turn:
+            self._begun = asyncio.current_task()
             child, wait_s = self._child, self._wait_s
             if child is None or child.returncode is not None:
                 child = self._child = await self._start()

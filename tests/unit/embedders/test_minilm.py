@@ -82,6 +82,21 @@ async def test_who_waits_no_longer_leaves_the_process_at_work(worker: Worker) ->
     assert worker.pid == pid
 
 
+async def test_who_waits_no_longer_leaves_the_line(worker: Worker) -> None:
+    embedder = MiniLM(worker)
+    await embedder.embed(["hello"])
+    first, *rest = [
+        asyncio.ensure_future(worker.ask("embed", {"texts": ["a long text " * 200] * 16})) for _ in range(40)
+    ]
+    await asyncio.sleep(0)
+    for asked in rest:
+        asked.cancel()
+    await asyncio.wait(rest)
+    assert (await first).data
+    await asyncio.sleep(0)
+    assert len(worker._under_way) == 0
+
+
 async def test_closing_ends_the_process_and_what_is_under_way() -> None:
     worker = Worker(CHILD)
     embedder = MiniLM(worker)

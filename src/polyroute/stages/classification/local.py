@@ -19,7 +19,7 @@ from polyroute.types.routing import Classed
 
 PROGRAM = "polyroute.stages.classification.child"
 MOST_CHARS = 20_000
-_PIECE = 64
+_PIECE = 16
 _LEARN_S = 3_600.0
 
 
