@@ -40,6 +40,7 @@ VERBS = {
     ),
     "train": Verb("train:train", "Train a router on labelled rows."),
     "prove": Verb("prove:prove", "Show on labelled rows whether a route pays, or that it does not."),
+    "economics": Verb("economics:economics", "Price what customers use: invoices and quotes, exact to the cent."),
     "doctor": Verb(
         "doctor:doctor",
         "Look for what would keep the gateway from working here, and what gives way first as the load grows.",

@@ -1,0 +1,1 @@
+"""The business side: tariffs, invoices and quotes, exact to the cent."""
