@@ -190,8 +190,9 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str], post: Post | None
         keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
         stack.push_async_callback(upkeep.end, keeper)
         stack.push_async_callback(upkeep.end, asyncio.create_task(watch.run(), name="polyroute-watch"))
-        keeping = keep_to_it(document.store.retention, ledger, built.services.reviews, _utc_now)
-        stack.push_async_callback(upkeep.end, asyncio.create_task(keeping, name="polyroute-retention"))
+        if foundation.leads:
+            keeping = keep_to_it(document.store.retention, ledger, built.services.reviews, _utc_now)
+            stack.push_async_callback(upkeep.end, asyncio.create_task(keeping, name="polyroute-retention"))
         yield built
 
 
