@@ -18,6 +18,7 @@ from polyroute.stores.queries import Queries
 from polyroute.stores.rows import amended_attempts, amended_request, attempt_values, request_values
 from polyroute.stores.sqlite.files import roll_back, store_error
 from polyroute.stores.sqlite.queries import for_rows
+from polyroute.stores.sqlite.words import OF_ATTEMPT, OF_REQUEST, shortened
 from polyroute.types.receipt import Amended
 
 _ROWS = 24  # in one statement; the widest has 24 columns, and SQLite once took 999 values at most
@@ -72,9 +73,9 @@ def amend(
 def _book_all(connection: sqlite3.Connection, queries: Queries, entries: Sequence[Settled]) -> list[Settled] | None:
     """None where not all of them are new."""
     requests = [request_values(entry.settlement, entry.reserved_usd, entry.replica) for entry in entries]
-    if _insert(connection, queries.settle_request, requests) != len(entries):
+    if _insert(connection, queries.settle_request, shortened(connection, requests, OF_REQUEST)) != len(entries):
         return None
-    _insert(connection, queries.settle_attempt, list(_attempts(entries)))
+    _insert(connection, queries.settle_attempt, shortened(connection, list(_attempts(entries)), OF_ATTEMPT))
     # As a bytearray: the module would look for an adapter of `bytes` each time, and take as long as the insert does.
     receipts = [(entry.settlement.request_id, bytearray(kept_body(entry))) for entry in entries]
     _insert(connection, queries.keep_receipt, receipts)

@@ -8,6 +8,7 @@ from polyroute.errors import StoreError
 from polyroute.stores.ledger import Durability
 from polyroute.stores.packing import unpack
 from polyroute.stores.schema import Schema
+from polyroute.stores.sqlite.words import number_of
 
 SCHEMA = Schema(Path(__file__).with_name("schema"))
 
@@ -15,6 +16,7 @@ SCHEMA = Schema(Path(__file__).with_name("schema"))
 _PRIMARY = 0xFF  # the low byte is the primary code, the rest a detail
 _BUSY, _LOCKED = 5, 6
 _MEANINGS = {
+    1: "its tables are not these; start the gateway once, or run `polyroute migrate`",
     _BUSY: "another process keeps it locked; stop that process or try again",
     _LOCKED: "another process keeps it locked; stop that process or try again",
     8: "it cannot be written; check the permissions of the file and its folder",
@@ -88,7 +90,8 @@ def migrate(connection: sqlite3.Connection, path: Path, to: int | None = None) -
     """Bring the schema to version `to`, else the newest; all or nothing, also where two processes start at once."""
     if version_of(connection) == (SCHEMA.newest if to is None else to):
         return
-    connection.create_function("unpack", 1, unpack, deterministic=True)  # for the way back
+    for name, function in (("unpack", unpack), ("word_number", number_of)):  # for the way back
+        connection.create_function(name, 1, function, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for step in SCHEMA.steps(version_of(connection), to, of=f"the ledger {path}"):

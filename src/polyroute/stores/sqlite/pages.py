@@ -14,6 +14,7 @@ from polyroute.stores.rows import attempt_row, request_row
 from polyroute.stores.sqlite.booking import book
 from polyroute.stores.sqlite.files import migrate
 from polyroute.stores.sqlite.queries import load_queries
+from polyroute.stores.sqlite.words import spelling
 from polyroute.stores.verify import Entry
 
 
@@ -21,19 +22,20 @@ class SqlitePage:
     def __init__(self, connection: sqlite3.Connection, queries: Queries) -> None:
         self._connection = connection
         self._queries = queries
+        self._word = spelling(connection).get
 
     def rows(self, query: str, *given: object) -> Iterator[tuple[Any, ...]]:
-        return self._connection.execute(query_named(self._queries, query), given)
+        word = self._word
+        for row in self._connection.execute(query_named(self._queries, query), given):
+            yield tuple([word(value, value) for value in row])
 
     def entries(self, since_us: int, until_us: int) -> Iterator[Entry]:
-        queries = self._queries
-        for values in self._connection.execute(queries.list_requests, (since_us, until_us)):
+        for values in self.rows("list_requests", since_us, until_us):
             request = request_row(values)
-            attempts = self._connection.execute(queries.list_attempts, (request.id,)).fetchall()
-            receipt = self._connection.execute(queries.find_receipt, (request.id,)).fetchone()
+            receipt = next(self.rows("find_receipt", request.id), None)
             yield Entry(
                 request=request,
-                attempts=tuple(attempt_row(attempt) for attempt in attempts),
+                attempts=tuple(map(attempt_row, self.rows("list_attempts", request.id))),
                 receipt=readable(receipt[0]) if receipt else None,
             )
 
