@@ -1,4 +1,4 @@
-"""`python -m bench [PART]`: measures one part (or all but overload and soak) and prints Markdown; `--record` keeps it."""
+"""`python -m bench [PART]`: measures one part (or all but the long ones) and prints Markdown; `--record` keeps it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.conformance import conformance
 from bench.hops import path, stream
 from bench.mix import MIXES
+from bench.outage import outage
 from bench.overload import overload
 from bench.pieces import pieces
 from bench.processes import BenchError, machine
@@ -27,8 +28,10 @@ from bench.stores import stores
 from bench.tokens import tokens
 from bench.variants import HERE
 from bench.wire import wire
+from bench.workers import workers
 
 RESULTS = HERE / "RESULTS.md"
+_LONG = ("outage", "overload", "soak", "workers")
 _HEADING = "# Results\n\nWritten by `python -m bench --record`; README.md says how to read them.\n"
 
 
@@ -41,13 +44,15 @@ def main() -> int:
         "size": size,
         "pieces": pieces,
         "stores": stores,
+        "workers": lambda: workers(rounds=options.rounds, seconds=options.seconds),
         "wire": wire,
         "tokens": tokens,
         "conformance": conformance,
+        "outage": outage,
         "overload": lambda: overload(seconds=options.seconds),
         "soak": lambda: soak(minutes=options.minutes, mix=options.mix),
     }
-    chosen = [name for name in parts if name not in ("soak", "overload")] if options.part == "all" else [options.part]
+    chosen = [name for name in parts if name not in _LONG] if options.part == "all" else [options.part]
     figures: dict[str, object] = {}
     try:
         for name in chosen:
@@ -96,7 +101,7 @@ def _leave(*_: object) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parts = ("all", "path", "stream", "size", "pieces", "stores", "wire", "tokens", "conformance", "overload", "soak")
+    parts = ("all", "path", "stream", "size", "pieces", "stores", "wire", "tokens", "conformance", *_LONG)
     parser.add_argument("part", nargs="?", default="all", choices=parts)
     parser.add_argument("mix", nargs="?", default="mixed", choices=tuple(MIXES), help="what is asked (soak)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds over all variants (path, stream); default 3")

@@ -18,17 +18,22 @@ _PATIENCE_S = 10.0  # after the last one was sent
 
 @dataclass(slots=True)
 class Outcomes:
-    """Seconds each, by status; 0: no whole answer."""
+    """By status, when each was due and how long it took, in seconds; status 0: no whole answer."""
 
-    seconds: dict[int, list[float]] = field(default_factory=dict)
+    began_s: float = 0.0
+    times: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     asked: int = 0
     without_retry_after: int = 0  # of those that were refused
 
-    def note(self, status: int, taken_s: float) -> None:
-        self.seconds.setdefault(status, []).append(taken_s)
+    def note(self, status: int, due_s: float, taken_s: float) -> None:
+        self.times.setdefault(status, []).append((due_s - self.began_s, taken_s))
 
     def counts(self) -> Counter[int]:
-        return Counter({status: len(times) for status, times in self.seconds.items()})
+        return Counter({status: len(times) for status, times in self.times.items()})
+
+    def taken(self, *statuses: int, since_s: float = 0.0) -> list[float]:
+        """Seconds, of those that were due since then."""
+        return [taken_s for status in statuses for due_s, taken_s in self.times.get(status, []) if due_s >= since_s]
 
 
 class Line(asyncio.Protocol):
@@ -68,7 +73,7 @@ class Line(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._is_asking:
             self._is_asking = False
-            self._pool.outcomes.note(0, time.perf_counter() - self._due_s)
+            self._pool.outcomes.note(0, self._due_s, time.perf_counter() - self._due_s)
         self._pool.lost(self)
 
     def close(self) -> None:
@@ -77,7 +82,7 @@ class Line(asyncio.Protocol):
     def _told(self) -> None:
         status, outcomes = int(self._head[9:12]), self._pool.outcomes
         self._is_asking = False
-        outcomes.note(status, time.perf_counter() - self._due_s)
+        outcomes.note(status, self._due_s, time.perf_counter() - self._due_s)
         if status in (429, 503) and b"retry-after: " not in self._head:
             outcomes.without_retry_after += 1
         if b"connection: close" not in self._head[:600]:
@@ -99,10 +104,18 @@ class Pool:
         if line in self.idle:
             self.idle.remove(line)
 
+    async def connect(self, count: int) -> None:
+        """So many, ready to be used."""
+        while len(self.open) < count:
+            _, line = await asyncio.get_running_loop().create_connection(lambda: Line(self), "127.0.0.1", self._port)
+            self.open.add(line)
+            self.idle.append(line)
+
     async def offer(self, messages: list[bytes], per_second: float, seconds: float) -> Outcomes:
         """That many a second for so long; then waits for the answers."""
         outcomes = self.outcomes = Outcomes()
         began_s, sent, tasks = time.perf_counter(), 0, set[asyncio.Task[None]]()
+        outcomes.began_s = began_s
         while (now_s := time.perf_counter() - began_s) < seconds:
             while sent < now_s * per_second:
                 due_s, message = began_s + sent / per_second, messages[sent % len(messages)]
@@ -114,7 +127,7 @@ class Pool:
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
                 else:
-                    outcomes.note(0, 0.0)
+                    outcomes.note(0, due_s, 0.0)
             await asyncio.sleep(_STEP_S)
         outcomes.asked = sent
         ends_s = time.perf_counter() + _PATIENCE_S
@@ -131,7 +144,7 @@ class Pool:
         try:
             _, line = await asyncio.get_running_loop().create_connection(lambda: Line(self), "127.0.0.1", self._port)
         except OSError:
-            self.outcomes.note(0, time.perf_counter() - due_s)
+            self.outcomes.note(0, due_s, time.perf_counter() - due_s)
             return
         finally:
             self.opening -= 1

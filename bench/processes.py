@@ -153,6 +153,9 @@ class Child:
     def log_tail(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
 
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def end(self, first: signal.Signals, *, grace_s: float = 8.0) -> int:
         """Asks the process to stop with `first`; whatever of its session is left after that is killed. Its status."""
         if self._process.poll() is None:

@@ -1,4 +1,5 @@
-"""`soak`: the gateway under a mixed load, some of it failing or leaving. Does it grow, and do its books hold?
+"""`soak`: the gateway under a mixed load, some of it failing or leaving, while its document changes. Does it grow, and
+do its books hold?
 
 Readings are set against the requests asked until then; what comes before the gateway is warm does not count.
 """
@@ -23,7 +24,7 @@ from bench.figures import Spread, growth_verdict, slope
 from bench.mix import CALLERS, MIXES, Mix
 from bench.processes import Child, get
 from bench.report import Section, table
-from bench.variants import HERE, gateway_doors, refuse_an_open_door, require, start_gateway, start_upstream
+from bench.variants import DOCUMENT, HERE, gateway_doors, refuse_an_open_door, require, start_gateway, start_upstream
 from bench.watched import COLLECT
 
 KEPT_GOAL = 10.0  # objects per 1,000 requests, once garbage is collected
@@ -31,6 +32,8 @@ GROWTH_GOAL = 2.0  # per cent of the memory, per million requests
 WARM_REQUESTS = 100_000
 WARM_SHARE = 1 / 3  # of a run too short for that
 REST_S = 10.0
+RELOAD_S = 10.0
+_CHANGES = ("per_user_per_minute: 100000000", "per_user_per_minute: 99999999")
 _READINGS = 400  # at most, so that slopes between all pairs stay few
 
 
@@ -55,6 +58,7 @@ class Course:
     after: Reading
     tally: Tally
     seconds: float
+    reloads: int
 
     def warm(self) -> list[Reading]:
         last = self.under[-1].asked
@@ -86,7 +90,7 @@ def soak(*, minutes: float, mix: str) -> Section:
             refuse_an_open_door(door)
         child.is_over(within_s=2.5)  # an idle process, seen by the watch
         first_calls = Upstream.read(get(direct.child.port, "/stats").body)
-        course = uvloop.run(_run(child, chosen, watch, seconds=minutes * 60))
+        course = uvloop.run(_run(child, chosen, watch, folder / DOCUMENT, seconds=minutes * 60))
         status = child.end(signal.SIGTERM)
         upstream = Upstream.read(get(direct.child.port, "/stats").body)
         books, unbalanced = read_books(folder), findings(folder)
@@ -110,27 +114,38 @@ def soak(*, minutes: float, mix: str) -> Section:
     return Section(
         name="soak" if mix == "mixed" else f"soak-{mix}",
         title=f"Soak ({mix}: {chosen.troubled_share:.0%} failing, refused or left; {CALLERS} callers at once)",
-        n=f"{course.tally.asked} requests in {course.seconds:.0f} s",
+        n=f"{course.tally.asked} requests and {course.reloads} changes of the document in {course.seconds:.0f} s",
         text=text,
         figures={"readings": [course.before, *course.under, course.after], "problems": problems},
     )
 
 
-async def _run(child: Child, mix: Mix, watch: Path, *, seconds: float) -> Course:
-    tally, over, under = Tally(), asyncio.Event(), list[Reading]()
+async def _run(child: Child, mix: Mix, watch: Path, document: Path, *, seconds: float) -> Course:
+    tally, over, under, reloads = Tally(), asyncio.Event(), list[Reading](), 0
     before, began_at = _read(child, tally, watch), time.monotonic()
     load = asyncio.create_task(knock(child.port, mix, tally, over, callers=CALLERS))
     while (left_s := seconds - (time.monotonic() - began_at)) > 0 and not load.done():
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(load), min(left_s, max(1.0, seconds / _READINGS)))
         under.append(_read(child, tally, watch))
+        if time.monotonic() - began_at >= (reloads + 1) * RELOAD_S:
+            _change(child, document, reloads)
+            reloads += 1
         print(f"{tally.asked:9} asked  RSS {under[-1].rss_mb:.1f} MB  {under[-1].tasks} tasks", file=sys.stderr)
     over.set()
     await load
     taken_s = time.monotonic() - began_at
     watch.with_suffix(COLLECT).touch()
     await asyncio.sleep(REST_S)
-    return Course(before=before, under=under, after=_read(child, tally, watch), tally=tally, seconds=taken_s)
+    after = _read(child, tally, watch)
+    return Course(before=before, under=under, after=after, tally=tally, seconds=taken_s, reloads=reloads)
+
+
+def _change(child: Child, document: Path, number: int) -> None:
+    """Another document, and the word that there is one."""
+    before, after = _CHANGES[number % 2], _CHANGES[(number + 1) % 2]
+    document.write_text(document.read_text().replace(before, after))
+    child.send(signal.SIGHUP)
 
 
 def _read(child: Child, tally: Tally, watch: Path) -> Reading:

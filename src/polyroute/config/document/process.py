@@ -43,7 +43,7 @@ class Overload(Settings, frozen=True):
     least: Annotated[Count, about("So many requests may be under way however late it is.")] = 64
     wait_ms: Annotated[
         NotNegative, about("While more come than are served, nobody is let wait who would wait longer than this.")
-    ] = 20.0
+    ] = 10.0
     burst_s: Annotated[
         NotNegative, about("The same while a rush is young, in seconds; and how long anybody waits at most.")
     ] = 2.0

@@ -30,7 +30,7 @@ class Bounds:
     sheds: bool = True
     late_s: float = 0.005
     least: int = 64
-    wait_s: float = 0.02  # while more come than are served
+    wait_s: float = 0.01  # while more come than are served
     burst_s: float = 2.0  # before that is known; nobody waits longer
     batch_s: float = 30.0  # those that are patient
     most_bytes: int = 512_000_000  # of bodies
