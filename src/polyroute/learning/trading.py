@@ -6,6 +6,7 @@ mean instead misses the target by up to eight points on new prompts (docs/decisi
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from polyroute.stages.selection.router import Trade
 
 LOSSES = (0.0, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3)
 _WEIGHTS = np.concatenate([[0.0], np.geomspace(1e-3, 3.0, 160)])
-_Z = 1.28  # one-sided 90 %
+_Z = 1.64  # one-sided 95 %
 
 
 def pruned(models: Sequence[str], scores: Matrix, usd: Matrix) -> dict[str, str]:
@@ -47,9 +48,10 @@ def trades(scores: Matrix, usd: Matrix, predicted: Matrix) -> tuple[Trade, ...]:
         upper.append((lost.mean() + _Z * lost.std() / np.sqrt(len(lost))) / max(best.mean(), 1e-12))
     found = []
     for loss in LOSSES:
-        within = [weight for weight, bound in zip(_WEIGHTS, upper, strict=True) if bound <= loss]
+        # Up to the first that is over: a larger one that happens to be within would be picked for its luck.
+        within = list(takewhile(lambda told: told[1] <= loss, zip(_WEIGHTS, upper, strict=True)))
         if within:
-            found.append(Trade(quality_loss=loss, weight=float(max(within))))
+            found.append(Trade(quality_loss=loss, weight=float(within[-1][0])))
     return tuple(found)
 
 

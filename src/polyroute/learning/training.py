@@ -25,7 +25,7 @@ from polyroute.stages.selection.router import FORMAT, Artifact, Measure, ModelFa
 FOLDS = 5
 LEAST_ROWS = 100  # under which nothing beats prompt length: docs/decisions/0012
 _PENALTIES = (3.0, 6.0, 12.0)
-_STRANGE = 0.98  # this share of the training's own rows is not strange
+_STRANGE = 0.95  # this share of the training's own rows is not strange
 _PRIOR_SLOPE = 0.2  # of a gap in mean quality, per standard deviation of the log of the words
 WARM_ROWS = 800  # how many rows the prior counts for beside what is learned; both chosen by cross-validation
 _BINS = 10
