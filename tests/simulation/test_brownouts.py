@@ -31,7 +31,7 @@ from polyroute.wiring.build import open_gateway
 REQUESTS = int(os.environ.get("POLYROUTE_BROWNOUT_REQUESTS", "4000"))
 PER_S = 200
 USUAL_S, SPREAD = 0.1, 0.3  # the median of a log-normal time to the first token, and its sigma
-SLOW_S, COIN = 5.0, 0.05
+SLOW_S, COIN, COIN_SEED = 5.0, 0.05, 5
 BEGINS_S = 5.0  # all is well until then: the bucket fills
 DOCUMENT = """
 providers: {one: {dialect: simulated}, two: {dialect: simulated}}
@@ -92,7 +92,7 @@ async def live(folder: Path, hedge: str, slow: Callable[[random.Random], tuple[S
     async with open_gateway(reads(DOCUMENT % hedge, {}, folder=folder), {}) as built:
         loop.skip()
         began_s, draws = loop.time(), random.Random(11)
-        one, two = (Place(seed, began_s, is_slow) for seed, is_slow in enumerate(slow(draws)))
+        one, two = (Place(seed, began_s, is_slow) for seed, is_slow in enumerate(slow(random.Random(COIN_SEED))))
         receipts: list[Receipt] = []
         books = MemoryLedger()
 

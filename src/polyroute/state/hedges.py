@@ -12,11 +12,11 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-_LAST = 128  # calls of a deployment that are looked at
+_LAST = 512  # calls of a deployment that are looked at
 _ENOUGH = 20
 _LATE_RANK = 0.95
 _OF_MEDIAN = 2.0
-_LATER = 0.5  # times as long again, where the bucket is empty
+_LATER = 0.4  # times as long again, where the bucket is half empty or more
 _MOST = 30.0  # second calls that may be sent at once
 _WEIGHT = 1 / 16  # of the newest call, in the share of late ones
 _SLOW_SHARE = 0.3  # 5 % late calls come to so many five standard deviations away
@@ -88,7 +88,7 @@ class Hedges:
         late_s = pace.late_after_s()
         if late_s is None:
             return None
-        return late_s * (1 + _LATER * (1 - self._left.get(route, 0.0) / _MOST))
+        return late_s * (1 + _LATER * min(1.0, 2 - 2 * self._left.get(route, 0.0) / _MOST))
 
     def spend(self, route: str) -> bool:
         """Whether one more second call is in the bucket; then it is spent."""
