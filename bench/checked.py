@@ -23,8 +23,8 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "checked-answers.md"
 HEADING = """# Checked answers
 
-What gates and cascades find on recorded answers of real models. Written by `python -m bench.gates` and
-`python -m bench.cascade`, through a running gateway with the `replay` provider; the data lie beside the checkout, in
+What gates and cascades find on recorded answers of real models. Written by `python -m bench.gates`,
+`python -m bench.cascade` and `python -m bench.classify`, through a running gateway with the `replay` provider; the data lie beside the checkout, in
 `../shared/data`. Whatever was chosen was chosen on one half of the rows (SHA-256 of the id, even) and frozen; figures
 are of the other half unless a line says otherwise. Intervals are Wilson's, 95 %.
 """
