@@ -5,7 +5,6 @@ Calls nobody but with `--online`, and then only opens a connection to each provi
 
 import asyncio
 import os
-import resource
 import shutil
 import sys
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from polyroute.config.sources import file_of, secrets_of
 from polyroute.errors import ConfigError, StoreError
 from polyroute.providers import anthropic, openai
 from polyroute.providers.transport.address import Address, parse_url
+from polyroute.server.overload.descriptors import obtainable
 from polyroute.server.protocol import MAX_CONNECTIONS
 from polyroute.server.serve import listen
 from polyroute.stores.store import Store
@@ -106,8 +106,7 @@ def _ceilings(path: Path, days: float) -> list[Ceiling]:
             entries = list(books.entries(datetime.now(UTC) - timedelta(days=days)))
     except (ConfigError, StoreError):
         return []
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    machine = Machine(connections=MAX_CONNECTIONS, descriptors=descriptors)
+    machine = Machine(connections=MAX_CONNECTIONS, descriptors=obtainable())
     if not store.is_remote:
         file = store.beside
         size = sum(part.stat().st_size for part in file.parent.glob(f"{file.name}*") if part.is_file())

@@ -8,6 +8,7 @@ is closed. uvicorn's server runs it: sockets, signals, drain.
 """
 
 import asyncio
+import resource
 from collections import deque
 from collections.abc import Iterable
 from typing import cast
@@ -22,6 +23,7 @@ from uvicorn.server import ServerState
 
 from polyroute.server.cycle import App, Cycle, Message
 from polyroute.server.headers import Headers
+from polyroute.server.overload import descriptors
 from polyroute.server.overload.crowd import Crowd
 from polyroute.server.overload.entrance import Application, Entrance, Guest
 from polyroute.server.overload.refusals import NO_ROOM
@@ -32,7 +34,7 @@ IDLE_S = 75.0
 STALL_S = 60.0
 MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 16
-MAX_CONNECTIONS = 10_000  # at once; about 20 KB each, and well below what file descriptors allow
+MAX_CONNECTIONS = 10_000  # at once, where descriptors allow it; about 20 KB each
 SWEEP_S = 1.0
 
 LINGER_S = 2.0  # so long what follows a refusal is read, so that its sender gets to read that
@@ -47,6 +49,7 @@ class Connections(ServerState):
     def __init__(self, app: Application, crowd: Crowd) -> None:
         super().__init__()
         self.is_leaving = False  # every answer is the last of its connection
+        self.most = descriptors.connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         self.entrance = Entrance(app, crowd)
         self._served = 0
         crowd.under_way = self.tasks.__len__
@@ -95,7 +98,7 @@ class StrictProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own class does not derive from it
         self._flow = FlowControl(self._transport)
-        if len(self._state.connections) >= MAX_CONNECTIONS:
+        if len(self._state.connections) >= min(MAX_CONNECTIONS, self._state.most):
             self._refuse(503, "Service Unavailable", "too many connections are open: try again later", "overloaded")
             return
         self._state.connections.add(self)  # type: ignore[arg-type]  # uvicorn asks for `shutdown` only

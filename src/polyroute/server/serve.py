@@ -13,6 +13,7 @@ import uvloop
 
 from polyroute.server import idempotency
 from polyroute.server.app import App
+from polyroute.server.overload import descriptors
 from polyroute.server.protocol import Connections, StrictProtocol, sweep
 
 _BACKLOG = 2048
@@ -79,6 +80,7 @@ async def serve(
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
     """`main` on a fresh uvloop."""
+    descriptors.obtain()
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     # What is loaded by now lives as long as the process: the collector need not look at it again and again.
     gc.collect()

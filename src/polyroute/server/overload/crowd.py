@@ -162,16 +162,15 @@ class Crowd:
         return self._came_rate > self._served_rate * _SURPLUS
 
     def _wait_s(self, visitor: Visitor, *, is_rush: bool) -> float:
-        """Until it would be let in, as things go; while nobody can say, not at all."""
+        """Its team's turns until it would be let in, as things go; while nobody can say, not at all."""
         if self._served_rate < 1.0:
             return math.inf if is_rush else 0.0
         line = self._lines[visitor.is_patient]
-        weights = line.weight_waiting() + (0 if line.of(visitor.team) else visitor.weight)
-        ahead = (line.of(visitor.team) + 1) * weights / visitor.weight
+        own = line.of(visitor.team)
+        weights = line.weight_waiting() + (0 if own else visitor.weight)
+        ahead = (own + 1) * weights / visitor.weight
         if visitor.is_patient:
             ahead += len(self._lines[0])
-        if self.limit.is_set:
-            ahead += max(self._under_way() - self.limit.requests, 0)
         return ahead / self._served_rate
 
     def _turned_away(self, visitor: Visitor) -> Refusal:
