@@ -7,7 +7,7 @@ decided is written into the receipt. The books are settled on every way out: ans
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -18,10 +18,12 @@ from polyroute.counting import Counting
 from polyroute.deciding import Deciding
 from polyroute.errors import AnswerHeld, PolyrouteError, StoreError
 from polyroute.holding import review_of
+from polyroute.joining import give_back
 from polyroute.journey import Answer, Entry, Journey, LiveAnswer, Parts, Prepared
 from polyroute.keeping import Keeping
 from polyroute.live import Mended, Relayed, Restored, Told
 from polyroute.ports import CallModel, Hearing, Monotonic
+from polyroute.recalling import Recalling, Ways
 from polyroute.stages.execution.attempts import AttemptLog
 from polyroute.stages.execution.continuing import may_go_on
 from polyroute.stages.execution.hedging import may_be_doubled
@@ -38,7 +40,7 @@ from polyroute.staying import keep_place
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.money import ZERO_USD
-from polyroute.types.receipt import Receipt, RequestState, Settlement
+from polyroute.types.receipt import Attempt, Receipt, RequestState, Settlement
 from polyroute.types.request import Request, opened, without_stream
 from polyroute.types.response import Reply, Response
 
@@ -53,6 +55,7 @@ class RequestPath:
         self._deciding = Deciding(parts)
         self.counting = Counting(parts, self._deciding)
         self.keeping = Keeping(parts, self._deciding)
+        self.recalling = Recalling(parts, Ways(whole=self._answer, live=self._stream, read=self.read))
 
     def over(self, change: Callable[[Parts], Parts]) -> "RequestPath":
         """The same path over other parts: another clock, other books."""
@@ -88,13 +91,23 @@ class RequestPath:
         """A whole answer. Raises CallerError or RoutingError; by then the books are settled."""
         if self._parts.classifiers:
             entry = await self._classed(request, caller, entry)
-        return await self._answer(self.prepare(request, caller, entry))
+        prepared = self.prepare(request, caller, entry)
+        if prepared.route.recall is not None:
+            return await self.recalling.answer(prepared, entry)
+        return await self._answer(prepared)
 
     async def stream(self, request: Request, caller: Caller, entry: Entry) -> LiveAnswer:
         """An answer whose first content has arrived, or was held until its gates had accepted it."""
         if self._parts.classifiers:
             entry = await self._classed(request, caller, entry)
         prepared = self.prepare(request, caller, entry)
+        if prepared.route.recall is not None:
+            return await self.recalling.stream(prepared, entry)
+        live, guard = await self._stream(prepared), prepared.guard
+        return Restored(live, guard) if guard is not None and guard.placeholders else live
+
+    async def _stream(self, prepared: Prepared) -> LiveAnswer:
+        """As it arrives: what was taken out of the request is not put back yet, but where it was whole before."""
         is_held_back = prepared.route.judges and prepared.route.commit == "validated"
         if is_held_back or prepared.route.review is not None:
             return await self._stream_judged(prepared)
@@ -106,14 +119,12 @@ class RequestPath:
         receipt = self._receipt_so_far(journey, flow)
         if flow.kept:
             await self.keeping.note(flow.kept, prepared.request, receipt, goes_on=True)
-        relayed = Relayed(
+        return Relayed(
             Mended(flow, journey.run) if journey.run.mends else flow,
             receipt,
             lambda state, error: self._settle_stream(journey, flow, state, error),
             lambda cause: self._settle_for_nobody(journey, cause),
         )
-        guard = prepared.guard
-        return Restored(relayed, guard) if guard is not None and guard.placeholders else relayed
 
     async def _start(self, prepared: Prepared) -> Journey:
         """Stage 4, ready to go: rate limits are asked here, money is held attempt by attempt."""
@@ -131,7 +142,7 @@ class RequestPath:
                 route=draft.route,
                 policy=draft.policy,
                 needs=prepared.needs,
-                day=draft.time.date(),
+                came_at=draft.time,
                 min_output_tokens=prepared.route.min_output_tokens,
                 has_ceiling=prepared.route.constraints.cost_ceiling_usd is not None,
             ),
@@ -249,12 +260,15 @@ class RequestPath:
     ) -> Receipt:
         """Stage 6: the receipt, and the books. Durable when it returns, and written also where the caller leaves."""
         parts, draft, run = self._parts, journey.prepared.draft, journey.run
-        attempts, now_s = run.log.attempts, parts.around.monotonic()
+        attempts, now_s, flight = run.log.attempts, parts.around.monotonic(), journey.prepared.flight
         stop = None if reply is None else reply.stop.value
         parts.accounts.leave(journey.admission)
         draft.mark(now_s)
         draft.paused_s, draft.clamped_to = run.paused_s, journey.meter.clamped_to
-        receipt = draft.receipt(state, attempts, parts.around.monotonic(), stop=stop, error=error)
+        paid: Sequence[Attempt] = attempts
+        if flight is not None:
+            paid = flight.share(attempts, for_all=state == "settled" and draft.clamped_to is None).attempts
+        receipt = draft.receipt(state, paid, parts.around.monotonic(), stop=stop, error=error)
         parts.accounts.correct(journey.admission, sum(a.usage.total_tokens for a in attempts if a.usage is not None))
         for attempt in attempts:
             if attempt.status == "succeeded":
@@ -266,8 +280,13 @@ class RequestPath:
             await parts.ledger.settle(settlement)
         except asyncio.CancelledError:
             await asyncio.shield(parts.ledger.settle(settlement))  # to settle twice alike is to settle once
+            journey.meter.booked()
             parts.observe(receipt)
             raise
+        journey.meter.booked()
+        if flight is not None and flight.shares is not None:
+            flight.receipt = receipt
+            await give_back(parts, draft.caller, draft.time, flight.shares)
         parts.observe(receipt)
         request = journey.prepared.request
         parts.overhear(receipt, request, None if reply is None else lambda: self.read(request, reply))
@@ -291,6 +310,8 @@ class RequestPath:
     async def _answer(self, prepared: Prepared) -> Answer:
         journey = await self._start(prepared)
         reply = await self._or_settle(journey, journey.run.answer)
+        if prepared.flight is not None:
+            prepared.flight.reply = reply
         if prepared.guard is not None:
             reply = prepared.guard.restored_reply(reply)
         policy = prepared.route.review or (prepared.route.on_review if journey.run.is_held else None)
@@ -315,7 +336,9 @@ class RequestPath:
         """Gates need the whole answer: it is fetched unstreamed, judged, and only then told as a stream."""
         whole = replace(prepared, request=without_stream(prepared.request))
         answer = await self._answer(whole)
-        return Told(self.read(whole.request, answer.reply), answer.receipt)
+        flight = prepared.flight  # who joined it puts back its own
+        reply = answer.reply if flight is None or flight.reply is None else flight.reply
+        return Told(self.read(whole.request, reply), answer.receipt)
 
     async def _or_settle(self, journey: Journey, work: Callable[[], Awaitable[_T]]) -> _T:
         """What `work` gives; where it fails, the books are settled first."""

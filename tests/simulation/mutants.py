@@ -146,6 +146,22 @@ def restoring_adds() -> list[Patch]:
 
 
 @mutant
+def restoring_forgets_what_the_books_lack() -> list[Patch]:
+    settle = budgets.Hold.settle
+
+    def booked_at_once(self: Any, cost_usd: Decimal) -> None:
+        settle(self, cost_usd)
+        self.booked()
+
+    return [(budgets.Hold, "settle", booked_at_once)]
+
+
+@mutant
+def what_is_booked_stays_on_top() -> list[Patch]:
+    return [(budgets.Hold, "booked", lambda self: None)]
+
+
+@mutant
 def a_day_is_an_hour() -> list[Patch]:
     return [(budgets, "window_start", lambda period, now: now.replace(minute=0, second=0, microsecond=0))]
 

@@ -178,7 +178,7 @@ class SimAccounts(Accounts):
         self, caller: Caller, model: str, worst_usd: Decimal | None, now: datetime, *more: Any, **named: Any
     ) -> Hold:
         hold = await super().reserve(caller, model, worst_usd, now, *more, **named)
-        self._world.held(caller, hold, worst_usd, now)
+        self._world.held(caller, hold, worst_usd, named["came_at"])
         return hold
 
 
@@ -295,6 +295,7 @@ class Process:
         self.life, self.context = life, contextvars.copy_context()
         self.context.run(LIFE.set, life)
         self.is_ready = False
+        self.leads = True
         self.running_start: asyncio.Task[None] | None = None
         self.waiting: set[asyncio.Future[str]] = set()  # clients' futures
         self.running: set[asyncio.Task[Any]] = set()

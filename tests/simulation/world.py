@@ -406,7 +406,7 @@ class World:
         """What happens beside the clients."""
         while True:  # until cancelled
             await asyncio.sleep(self.draw.random() * 15)
-            what = self.draw.randrange(3)
+            what = self.draw.randrange(4)
             if what == 0 and self.jumps:
                 self.skew_s += self.draw.choice(_JUMPS_S)
                 self.told.append(f"{self.loop.time():.1f} the clock says {self.utc_now()}")
@@ -418,6 +418,16 @@ class World:
                 self.disk.is_full = self.was_full = True
                 await asyncio.sleep(self.draw.random() * 3)
                 self.disk.is_full = False
+            elif what == 3:
+                for process in self.processes:
+                    if process.is_ready and not process.life.is_dead:
+                        self.reload(process)
+
+    def reload(self, process: Process) -> None:
+        """What a changed document brings with it."""
+        task = self.loop.create_task(upkeep.restore_budgets(process), context=process.context.copy())
+        process.running.add(task)
+        task.add_done_callback(process.running.discard)
 
     async def history(self) -> None:
         for _ in range(self.replicas):
@@ -468,13 +478,9 @@ class World:
                 )
                 wanted = max(Decimal(self.budget_nanos or 0).scaleb(-9) - booked, Decimal(0))
                 self.check(
-                    left == wanted or (when == "quiet" and self.has_turned()),
+                    left == wanted or (when == "quiet" and self.jumps),  # a day that nobody asked about since
                     f"I3: {when}: {caller.team} has {left} left, and the books say {wanted}",
                 )
-
-    def has_turned(self) -> bool:
-        """A day began or began again meanwhile: what is of which day, only the books know."""
-        return self.jumps or window_start("daily", self.utc_now()) != window_start("daily", self.start)
 
     def settled(self, last: Process) -> None:
         """The books at the end of it all, read as anybody reads them."""

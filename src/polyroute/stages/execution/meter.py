@@ -1,11 +1,12 @@
 """One request's money: held and written down before each call, settled after it.
 
 The worst case of an attempt is held against every budget it counts towards, so that what is spent and what is held
-never exceed a limit together. Where the money left allows a shorter answer than asked, the answer is clamped.
+never exceed a limit together. Where the money left allows a shorter answer than asked, the answer is clamped. As in
+the books, every attempt counts in the windows that the request came in, however late it is made.
 """
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from msgspec import Struct
@@ -41,7 +42,7 @@ class RequestFacts(Struct, frozen=True, kw_only=True):
     route: str
     policy: str
     needs: Needs
-    day: date  # whose prices hold for the whole request
+    came_at: datetime  # the prices of that day hold for the whole request, and budgets count it there
     min_output_tokens: int = 16
     has_ceiling: bool = False  # an attempt's worst case must be a true one, also where no budget applies
 
@@ -57,6 +58,7 @@ class Meter:
         self._ledger = ledger
         self._utc_now = utc_now
         self._turn: Turn | None = None  # come, and not used yet
+        self._settled: list[Hold] = []  # which the books lack
         self.clamped_to: int | None = None
 
     async def begin(
@@ -73,7 +75,7 @@ class Meter:
         place = await self._accounts.occupy(*where, asked, now_s, self._turn)
         self._turn = None
         try:
-            hold, worst_usd, max_output_tokens = await self._reserve(candidate, needs or facts.needs, now, is_whole)
+            hold, worst_usd, max_output_tokens = await self._reserve(candidate, needs or facts.needs, is_whole)
         except BaseException:
             self._accounts.annul(place)
             raise
@@ -88,7 +90,7 @@ class Meter:
             opened_at=now,
         )
         try:
-            await self._write(attempt, number, worst_usd, now)
+            await self._write(attempt, number, worst_usd)
         except BaseException:
             hold.release()
             self._accounts.annul(place)
@@ -96,10 +98,16 @@ class Meter:
         return Ticket(attempt_id=attempt.id, hold=hold, place=place, max_output_tokens=max_output_tokens)
 
     def end(self, ticket: Ticket, cost_usd: Decimal | None, tokens: int) -> None:
-        """Frees what was held and books what was spent; without a price there is neither."""
+        """Frees what was held and counts what was spent; without a price there is neither."""
         ticket.hold.settle(ZERO_USD if cost_usd is None else cost_usd)
+        self._settled.append(ticket.hold)
         self._accounts.correct(ticket.place, tokens)
         self._accounts.leave(ticket.place)
+
+    def booked(self) -> None:
+        """What was spent is in the books."""
+        for hold in self._settled:
+            hold.booked()
 
     @property
     def longest_wait_s(self) -> float:
@@ -117,21 +125,22 @@ class Meter:
             self._turn = None
 
     async def _reserve(
-        self, candidate: Candidate, needs: Needs, now: datetime, is_whole: bool
+        self, candidate: Candidate, needs: Needs, is_whole: bool
     ) -> tuple[Hold, Decimal | None, int | None]:
         accounts, caller, model = self._accounts, self._facts.caller, candidate.deployment.model
-        at = candidate.deployment.id, candidate.deployment.provider
-        left_usd = accounts.remaining_usd(caller, model, now, *at)
+        at, came_at = (candidate.deployment.id, candidate.deployment.provider), self._facts.came_at
+        left_usd = accounts.remaining_usd(caller, model, came_at, *at)
         while True:
             worst_usd, tokens = self._affordable(candidate, needs, left_usd, is_whole)
             try:
-                return await accounts.reserve(caller, model, worst_usd, now, *at), worst_usd, tokens
+                hold = await accounts.reserve(caller, model, worst_usd, self._utc_now(), *at, came_at=came_at)
+                return hold, worst_usd, tokens
             except BudgetExceeded:  # other replicas have spent meanwhile: perhaps a shorter answer fits
-                before_usd, left_usd = left_usd, accounts.remaining_usd(caller, model, now, *at)
+                before_usd, left_usd = left_usd, accounts.remaining_usd(caller, model, came_at, *at)
                 if before_usd is None or left_usd is None or left_usd >= before_usd:
                     raise
 
-    async def _write(self, attempt: AttemptOpening, number: int, worst_usd: Decimal | None, now: datetime) -> None:
+    async def _write(self, attempt: AttemptOpening, number: int, worst_usd: Decimal | None) -> None:
         if number:
             await self._ledger.open_attempt(attempt)
             return
@@ -140,7 +149,7 @@ class Meter:
             Opening(
                 request_id=facts.request_id,
                 client_request_id=facts.client_request_id,
-                opened_at=now,
+                opened_at=facts.came_at,
                 caller=facts.caller,
                 route=facts.route,
                 policy=facts.policy,
@@ -154,7 +163,7 @@ class Meter:
     ) -> tuple[Decimal | None, int | None]:
         """The worst case to hold, and the output cap that makes it one; no cap where the caller's or card's holds."""
         facts, deployment, worst_usd = self._facts, candidate.deployment, candidate.worst_usd
-        price = pricing.price_at(deployment.card, facts.day)
+        price = pricing.price_at(deployment.card, facts.came_at.date())
         if worst_usd is None or price is None or (left_usd is None and not facts.has_ceiling):
             return worst_usd, None  # an unknown price that the hold may refuse, or nothing to keep within
         if needs.operation != "chat":

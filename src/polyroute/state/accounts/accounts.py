@@ -296,25 +296,29 @@ class Accounts:
     async def reserve(
         self,
         caller: Caller,
-        model: str,
+        model: str | None,
         worst_usd: Decimal | None,
         now: datetime,
         deployment: str = "",
         provider: str = "",
+        *,
+        came_at: datetime | None = None,
     ) -> Hold:
         """`hold`, where others may have to be asked."""
-        return self.hold(caller, model, worst_usd, now, deployment, provider)
+        return self.hold(caller, model, worst_usd, now, deployment, provider, came_at=came_at)
 
     def hold(
         self,
         caller: Caller,
-        model: str,
+        model: str | None,
         worst_usd: Decimal | None,
         now: datetime,
         deployment: str = "",
         provider: str = "",
+        *,
+        came_at: datetime | None = None,
     ) -> Hold:
-        """Set the worst case aside in every budget that applies.
+        """Set the worst case aside in every budget that applies, in the windows that the request came in; else of now.
 
         Raises BudgetExceeded, naming the one with the least left, or PriceUnknown where a budget applies and
         `worst_usd` is None; then nothing is held.
@@ -325,7 +329,7 @@ class Accounts:
             self.close_budgets("the clock was set to another day; the books are read again")
         if caps and self._closed_for is not None:
             raise StoreError(f"what was spent under {caps[0].name} is not known: {self._closed_for}")
-        held = self._budgets.hold(worst_usd, caps, now)
+        held = self._budgets.hold(worst_usd, caps, came_at or now)
         if isinstance(held, Shortage):
             raise exceeded(held, worst_usd)
         return held
@@ -348,13 +352,14 @@ class Accounts:
         return {period: window_start(period, now) for period in PERIODS if period in used}
 
     def settled_nanos(self, now: datetime) -> Settled:
-        """What is counted as spent in the windows of `now`."""
+        """What is counted as spent in the windows of `now`, and in the books."""
         return self._budgets.settled_nanos(now)
 
     def restore(self, period: Period, spent: Iterable[Spent], now: datetime, before: Settled | None = None) -> None:
         """Start from what the ledger says was spent since `period`'s window began. Sets, never adds.
 
-        `before`: what was counted when the ledger was asked; what was settled since then counts on top.
+        What is settled and not in the books counts on top. `before`: `settled_nanos` when the ledger was asked; what
+        was settled since then counts on top too.
         """
         self._days.note(now, self._monotonic())
         sums: dict[Account, Decimal] = {}
@@ -362,7 +367,7 @@ class Accounts:
             caps = self.caps_of_line(line)
             for account in {cap.account for cap in caps if cap.period == period}:
                 sums[account] = sums.get(account, ZERO_USD) + line.cost_usd
-        self._budgets.restore(period, sums, now, before or self.settled_nanos(now))
+        self._budgets.restore(period, sums, now, self.settled_nanos(now) if before is None else before)
 
     def amend(self, line: Spent, at: datetime, now: datetime) -> None:
         """So much more (or less) was spent by a call of `at` than it was settled with: in windows that go on still."""
@@ -403,8 +408,9 @@ class Accounts:
         return caps_for(self._allowances, tenant, team, user, key_id, model, deployment, provider)
 
 
-def priced(worst_usd: Decimal | None, caps: Sequence[Cap], model: str) -> Decimal:
+def priced(worst_usd: Decimal | None, caps: Sequence[Cap], model: str | None) -> Decimal:
     """Raises PriceUnknown where it matters."""
+    model = model or "…"
     if worst_usd is not None:
         return worst_usd
     if caps:

@@ -4,6 +4,9 @@ For every account and window, settled + held <= limit at every instant, as long 
 for it. A hold belongs to the window it was made in, however late it is settled, so a new window starts from
 nothing by itself: there is no reset to miss or to do twice, and a clock that jumps over the border and back finds
 the old window as it was. Windows are UTC: days, ISO weeks (from Monday), months, and all time.
+
+The books know of a request once all of it has ended, and perhaps never while this process lives. So each tally knows
+what of it they lack: `restore` sets the rest.
 """
 
 from collections.abc import Iterable, Mapping
@@ -74,37 +77,57 @@ def caps_of(account: Account, budget: Budget, name: str) -> tuple[Cap, ...]:
 class Tally:
     """Nano-dollars of one account in one window."""
 
-    __slots__ = ("held", "settled")
+    __slots__ = ("held", "settled", "unbooked")
 
     def __init__(self) -> None:
         self.held = 0
         self.settled = 0
+        self.unbooked = 0  # of what is settled: the books lack it
 
 
 class Hold:
-    """Money set aside for one call. Settled or released exactly once; what comes after that changes nothing."""
+    """Money set aside for one call. Settled or released exactly once, and then booked; what comes after that changes
+    nothing.
+    """
 
-    __slots__ = ("_amount", "_tallies")
+    __slots__ = ("_amount", "_cost", "_tallies")
 
     def __init__(self, amount: int, tallies: tuple[Tally, ...]) -> None:
         self._amount = amount
         self._tallies = tallies
+        self._cost: int | None = None  # once it is settled
         for tally in tallies:
             tally.held += amount
 
     def settle(self, cost_usd: Decimal) -> None:
-        """Book the true cost in place of the amount held, also where it is more."""
-        cost = to_nanos(round_usd(cost_usd))
+        """Count the true cost in place of the amount held, also where it is more."""
+        if not self.is_held:
+            return
+        self._cost = to_nanos(round_usd(cost_usd))
         for tally in self._tallies:
             tally.held -= self._amount
-            tally.settled += cost
-        self._tallies = ()
+            tally.settled += self._cost
+            tally.unbooked += self._cost
 
     def release(self) -> None:
         """Nothing was spent."""
+        if not self.is_held:
+            return
         for tally in self._tallies:
             tally.held -= self._amount
         self._tallies = ()
+
+    def booked(self) -> None:
+        """What was settled is in the books from now on."""
+        if self._cost is None:
+            return
+        for tally in self._tallies:
+            tally.unbooked -= self._cost
+        self._tallies = ()
+
+    @property
+    def is_held(self) -> bool:
+        return bool(self._tallies) and self._cost is None
 
 
 class Shortage(Struct, frozen=True, kw_only=True):
@@ -149,9 +172,10 @@ class Budgets:
         return self._tally(cap)
 
     def settled_nanos(self, now: datetime) -> Settled:
+        """What is settled and in the books."""
         self._turn(now)
         return {
-            (period, account): tally.settled
+            (period, account): tally.settled - tally.unbooked
             for period, tallies in self._tallies.items()
             for account, tally in tallies.items()
         }

@@ -64,15 +64,16 @@ class SharedHold(Hold):
         """The tallies hold it already; `tell`: of the amount that is free again, and of the cost."""
         self._amount = amount
         self._tallies = tallies
+        self._cost = None
         self._tell = tell
 
     def settle(self, cost_usd: Decimal) -> None:
-        if self._tallies:
+        if self.is_held:
             super().settle(cost_usd)
             self._tell(self._amount, to_nanos(round_usd(cost_usd)))
 
     def release(self) -> None:
-        if self._tallies:
+        if self.is_held:
             super().release()
             self._tell(self._amount, 0)
 
@@ -247,17 +248,19 @@ class SharedAccounts(Accounts):
     async def reserve(
         self,
         caller: Caller,
-        model: str,
+        model: str | None,
         worst_usd: Decimal | None,
         now: datetime,
         deployment: str = "",
         provider: str = "",
+        *,
+        came_at: datetime | None = None,
     ) -> Hold:
         caps = self._caps_of(caller.tenant, caller.team, caller.user, caller.key_id, model, deployment, provider)
         worst_usd = priced(worst_usd, caps, model)
         if not caps:
             return Hold(0, ())
-        held = await self._ask(to_nanos(round_usd_up(worst_usd)), self._purse.of(caps, now))
+        held = await self._ask(to_nanos(round_usd_up(worst_usd)), self._purse.of(caps, came_at or now))
         if isinstance(held, Shortage):
             raise exceeded(held, worst_usd)
         return held

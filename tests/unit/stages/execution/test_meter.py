@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from polyroute.stages.matching.estimates import candidate
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.allowances import Allowances
 from polyroute.types.cards import Deployment, Price, Rates
+from polyroute.types.receipt import Spent
 from polyroute.types.response import Usage
 from polyroute.types.routing import Candidate, Needs
 
@@ -35,7 +36,7 @@ class Booth:
         self.meter = Meter(
             RequestFacts(
                 request_id="r", client_request_id=None, caller=CALLER, route="route", policy="p",
-                needs=self.needs, day=facts.pop("day", DAY), **facts,
+                needs=self.needs, came_at=facts.pop("came_at", NOON), **facts,
             ),
             self.accounts, self.books, lambda: NOON,
         )  # fmt: skip
@@ -141,11 +142,34 @@ async def test_prices_are_those_of_the_day_the_request_came() -> None:
     later = Price(rates=Rates(input=Decimal(100), output=Decimal(100)), effective_from=DAY, source="test")
     model = deployment("m", price=None)
     model = replace(model, card=replace(model.card, prices=(PRICE, later)))
-    yesterday = date(2026, 2, 28)
+    evening = datetime(2026, 2, 28, 23, 59, tzinfo=UTC)
     needs = Needs(input_tokens=IN, output_tokens=OUT)
-    booth = Booth(daily("0.0015"), needs=needs, day=yesterday)
-    offer = candidate(model, needs, Size(tokens=IN, most_tokens=IN), yesterday, None)
+    booth = Booth(daily("0.0015"), needs=needs, came_at=evening)
+    offer = candidate(model, needs, Size(tokens=IN, most_tokens=IN), evening.date(), None)
     assert (await booth.meter.begin(offer, 0, 0.0)).max_output_tokens == 250
+
+
+async def test_an_attempt_after_midnight_counts_in_the_day_the_request_came() -> None:
+    """As the books count it: what they say is what was held."""
+    evening = datetime(2026, 2, 28, 23, 59, tzinfo=UTC)
+    booth = Booth(daily("5"), came_at=evening)
+    for number in range(2):
+        booth.meter.end(await booth.begin(number=number), Decimal("0.0005"), 0)
+    assert booth.left_usd == 5
+    assert booth.accounts.remaining_usd(CALLER, None, evening) == 5 - Decimal("0.001")
+    assert booth.books.openings[0].opened_at == evening
+
+
+async def test_what_an_attempt_cost_outlives_a_restoring_until_the_request_is_booked() -> None:
+    booth = Booth(daily("5"))
+    line = Spent(tenant=CALLER.tenant, team=CALLER.team, user=CALLER.user, key_id=None, model="m", cost_usd=Decimal(1))
+    booth.accounts.restore("daily", [line], NOON)
+    booth.meter.end(await booth.begin(), Decimal("0.0005"), 0)
+    booth.accounts.restore("daily", [line], NOON)
+    assert booth.left_usd == 4 - Decimal("0.0005")
+    booth.meter.booked()
+    booth.accounts.restore("daily", [replace(line, cost_usd=Decimal("1.0005"))], NOON)
+    assert booth.left_usd == 4 - Decimal("0.0005")
 
 
 MICROS = st.integers(0, 10_000)

@@ -149,3 +149,14 @@ def test_what_the_ledger_knows_is_restored_per_budget() -> None:
     assert accounts.remaining_usd(Caller(user="new", team="x"), "gpt", NOW) == 5
     accounts.hold(Caller(user="new", team="platform"), "gpt", Decimal(5), NOW)
     assert accounts.remaining_usd(Caller(user="other", team="x"), "gpt", NOW) == 5
+
+
+def test_what_is_settled_while_the_books_are_read_for_the_first_time_counts() -> None:
+    accounts = Accounts(Allowances(team_budget=Budget(daily_usd=Decimal(5))))
+    before = accounts.settled_nanos(NOW)
+    hold = accounts.hold(ANN, "gpt", Decimal(1), NOW)
+    hold.settle(Decimal(1))
+    hold.booked()
+    read = Spent(tenant="default", team="platform", user="ben", key_id=None, model="gpt", cost_usd=Decimal(2))
+    accounts.restore("daily", [read], NOW, before)
+    assert accounts.remaining_usd(ANN, "gpt", NOW) == 2

@@ -89,6 +89,41 @@ def test_restoring_sets_and_never_adds() -> None:
     assert budgets.remaining_nanos(cap, NOON) == 75
 
 
+def test_restoring_keeps_what_was_spent_and_is_not_in_the_books_yet() -> None:
+    budgets = Budgets()
+    (cap,) = caps(100)
+    hold = held(budgets.hold(from_nanos(60), (cap,), NOON))
+    hold.settle(from_nanos(25))
+    for _ in range(2):
+        budgets.restore("daily", {cap.account: from_nanos(40)}, NOON, budgets.settled_nanos(NOON))
+        assert budgets.remaining_nanos(cap, NOON) == 100 - 40 - 25
+    for _ in range(2):
+        hold.booked()
+        budgets.restore("daily", {cap.account: from_nanos(65)}, NOON, budgets.settled_nanos(NOON))
+        assert budgets.remaining_nanos(cap, NOON) == 100 - 65
+
+
+def test_what_is_booked_while_the_books_are_read_is_counted() -> None:
+    budgets = Budgets()
+    (cap,) = caps(100)
+    hold = held(budgets.hold(from_nanos(60), (cap,), NOON))
+    hold.settle(from_nanos(25))
+    before = budgets.settled_nanos(NOON)
+    hold.booked()
+    budgets.restore("daily", {cap.account: from_nanos(40)}, NOON, before)
+    assert budgets.remaining_nanos(cap, NOON) == 100 - 40 - 25, "the books were read before, and lack it"
+
+
+def test_what_is_held_is_in_no_books() -> None:
+    budgets = Budgets()
+    (cap,) = caps(100)
+    hold = held(budgets.hold(from_nanos(60), (cap,), NOON))
+    hold.booked()
+    hold.settle(from_nanos(25))
+    budgets.restore("daily", {cap.account: from_nanos(0)}, NOON, budgets.settled_nanos(NOON))
+    assert budgets.remaining_nanos(cap, NOON) == 75
+
+
 def test_old_windows_are_forgotten() -> None:
     budgets = Budgets()
     (cap,) = caps(100)
