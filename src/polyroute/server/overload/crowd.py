@@ -18,6 +18,7 @@ from polyroute.state.accounts.fair import FairQueue, Team
 
 _RUSH_S = 0.25  # so long a rush may last before it is none
 _SURPLUS = 1.05  # more than this share of what is served has to come for that
+_FEW = 16  # that wait are no crowd
 _MEMORY_S = 0.25
 _LONGEST_S = 30.0  # that anybody is told to stay away
 _AMPLE = 0.5  # of the room for bodies: up to there nobody asks how long one is
@@ -94,7 +95,7 @@ class Crowd:
             return None
         bounds, is_rush = self.bounds, self._is_rush(now_s)
         patience_s = bounds.batch_s if is_second else bounds.wait_s if is_rush else bounds.burst_s
-        if self._wait_s(visitor, is_rush=is_rush) > patience_s:
+        if (len(line) >= _FEW or not patience_s) and self._wait_s(visitor, is_rush=is_rush) > patience_s:
             return self._turned_away(visitor)
         visitor.waits = True
         self._inside += visitor.is_inside
