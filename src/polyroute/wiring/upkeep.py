@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from polyroute.errors import StoreError
 from polyroute.state.accounts.accounts import Accounts
-from polyroute.state.accounts.budgets import Period
+from polyroute.state.accounts.budgets import Period, window_start
 from polyroute.state.accounts.shared import SharedAccounts
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.store import Store
@@ -85,22 +85,24 @@ async def restore_budgets(kept: Kept, dead: tuple[str, ...] = ()) -> None:
     before = accounts.settled_nanos(now)
     try:
         if kept.store.is_remote:
-            spent = await asyncio.to_thread(_read, kept.store, accounts.windows(now))
+            spent, knows_later = await asyncio.to_thread(_read, kept.store, accounts.windows(now), now)
         else:  # at once: nothing is settled meanwhile
-            spent = _read(kept.store, accounts.windows(now))
+            spent, knows_later = _read(kept.store, accounts.windows(now), now)
     except StoreError as fault:
         _wait_for_books(kept, fault)
         return
     for period, lines in spent.items():
-        accounts.restore(period, lines, now, before)
+        accounts.restore(period, lines, now, before, knows_later=knows_later)
     if not accounts.knows_spending:
         accounts.open_budgets()
         _LOG.warning("the books can be read; requests under a budget go on")
 
 
-def _read(store: Store, windows: Mapping[Period, datetime]) -> dict[Period, list[Spent]]:
+def _read(store: Store, windows: Mapping[Period, datetime], now: datetime) -> tuple[dict[Period, list[Spent]], bool]:
+    """What was spent in each window; and whether anything was in a day to come, by a clock that was set back since."""
     with store.open_books() as books:
-        return {period: books.spent_since(start) for period, start in windows.items()}
+        spent = {period: books.spent_since(start) for period, start in windows.items()}
+        return spent, bool(spent) and bool(books.spent_since(window_start("daily", now) + timedelta(days=1)))
 
 
 def _wait_for_books(kept: Kept, fault: StoreError) -> None:

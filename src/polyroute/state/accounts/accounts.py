@@ -355,13 +355,21 @@ class Accounts:
         """What is counted as spent in the windows of `now`, and in the books."""
         return self._budgets.settled_nanos(now)
 
-    def restore(self, period: Period, spent: Iterable[Spent], now: datetime, before: Settled | None = None) -> None:
+    def restore(
+        self,
+        period: Period,
+        spent: Iterable[Spent],
+        now: datetime,
+        before: Settled | None = None,
+        *,
+        knows_later: bool = False,
+    ) -> None:
         """Start from what the ledger says was spent since `period`'s window began. Sets, never adds.
 
         What is settled and not in the books counts on top. `before`: `settled_nanos` when the ledger was asked; what
-        was settled since then counts on top too.
+        was settled since then counts on top too. `knows_later`: the ledger has something of a day to come.
         """
-        self._days.note(now, self._monotonic())
+        self._days.note(now, self._monotonic(), knows_later=knows_later)
         sums: dict[Account, Decimal] = {}
         for line in spent:
             caps = self.caps_of_line(line)

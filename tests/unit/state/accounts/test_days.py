@@ -25,6 +25,21 @@ def test_a_clock_that_was_set_is_told_from_a_day_that_came(wall_s: int, monotoni
     assert not days.was_set(EVE + timedelta(seconds=wall_s), 10.0 + monotonic_s), "it is told once"
 
 
+@pytest.mark.parametrize(("wall_s", "was_set"), [(1, False), (2, True)])
+def test_a_day_that_the_books_know_already_is_not_one_that_came(wall_s: int, was_set: bool) -> None:
+    """The clock had been there before it was set back, in the life of another process."""
+    days = Days()
+    days.note(EVE - timedelta(seconds=1), 10.0, knows_later=True)
+    assert days.was_set(EVE - timedelta(seconds=1) + timedelta(seconds=wall_s), 10.0 + wall_s) is was_set
+
+
+def test_what_the_books_say_later_holds() -> None:
+    days = Days()
+    days.note(EVE, 10.0, knows_later=True)
+    days.note(EVE, 10.0)
+    assert not days.was_set(EVE + timedelta(seconds=2), 12.0)
+
+
 def test_a_process_that_began_on_the_wrong_day_knows_the_day_it_began_on() -> None:
     days = Days()
     days.note(EVE, 10.0)
