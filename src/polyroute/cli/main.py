@@ -38,8 +38,8 @@ VERBS = {
     "drill": Verb(
         "drill.verb:drill", "Rehearse a provider's failure on past traffic, simulated; tell what fallbacks did."
     ),
-    "train": Verb("train:train", "Train a router on labelled rows."),
-    "prove": Verb("prove:prove", "Show on labelled rows whether a route pays, or that it does not."),
+    "train": Verb("train:train", "Train a router on labelled rows; exit 1, and no file, where prompt length or chance routes as well."),
+    "prove": Verb("prove:prove", "Show that a route pays, against each model alone and chance at equal cost."),
     "economics": Verb("economics:economics", "Price what customers use: invoices and quotes, exact to the cent."),
     "doctor": Verb(
         "doctor:doctor",
