@@ -6,7 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from polyroute.ports import ClassesTexts, Classifier, Dialect, Ledger
+from polyroute.flights import Flight
+from polyroute.ports import AnswerCache, ClassesTexts, Classifier, Dialect, Ledger
 from polyroute.privacy.detector import Detector
 from polyroute.privacy.guard import Guard
 from polyroute.prompts.registry import Registry
@@ -43,6 +44,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     request_class: RequestClass | None = None  # in place of the route's
     session: str | None = None  # what the caller's requests of one conversation have in common
     holder: str | None = None  # the provider that keeps what the request refers to: no other can answer it
+    cache: object = None  # what the caller says about caches, as it stands in the body
+    cache_control: str | None = None  # and in the headers
     route: Route | None = None  # an ad hoc one, in place of the one that `model` names
 
 
@@ -108,6 +111,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     view_of: Callable[[str], View | None] = lambda tenant: None  # what holds for a tenant alone; cheap
     owners: Owners | None = None  # of what providers keep; None: nothing is noted
     takes_strangers: Callable[[], bool] = lambda: True  # ids that nobody here made may be named
+    answers: AnswerCache | None = None  # given again
     hold: Callable[[Review], Awaitable[None]]  # keeps an answer for a person; durable when it returns
 
 
@@ -125,6 +129,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     again: Callable[[dict[str, Classed]], "Prepared"] | None = None  # with what models said it is; None: none is asked
     stays: Mapping[str, Stay] = {}  # by model: what the request sticks by
     is_patient: bool = False  # others may go first
+    flight: Flight | None = None  # that others may join; None: the call is its own
 
 
 class Journey(Struct, frozen=True, kw_only=True):

@@ -37,10 +37,21 @@ class Told:
         """Nothing is due any more."""
 
 
+class Answering(Protocol):
+    """A streamed answer, as `LiveAnswer`."""
+
+    @property
+    def receipt(self) -> Receipt: ...
+
+    def chunks(self) -> AsyncGenerator[Chunk, None]: ...
+
+    async def aclose(self) -> None: ...
+
+
 class Restored:
     """An answer with its personal data put back as it arrives."""
 
-    def __init__(self, answer: "Relayed", guard: Guard) -> None:
+    def __init__(self, answer: Answering, guard: Guard) -> None:
         self._answer = answer
         self._guard = guard
 

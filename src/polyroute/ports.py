@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from msgspec import Struct
 
 from polyroute.errors import ProviderError, Remedy
+from polyroute.types.caching import CachedAnswer, CacheStanding, Found, Place, Purge
 from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.counters import Booked, BudgetAsk, BudgetLeave, Counted, Heard, RateAsk, RateLeave, Standing, Sum
 from polyroute.types.receipt import Amended, AttemptOpening, Opening, Receipt, Settlement
@@ -389,6 +390,26 @@ class Notes(Protocol):
 
     def look(self, space: str, names: Sequence[str], *, now: datetime) -> dict[str, bytes]:
         """What is kept under those of `names` that there are."""
+
+    def held(self, space: str, *, now: datetime) -> dict[str, bytes]:
+        """Everything that is kept in `space`, by name."""
+
+
+class AnswerCache(Protocol):
+    """Answers kept for the very same request of the same tenant. It may forget; where it is away it knows nothing, and
+    never fails.
+    """
+
+    async def get(self, place: Place) -> Found | None: ...
+
+    async def put(self, place: Place, answer: CachedAnswer, ttl_s: float) -> None: ...
+
+    async def purge(self, what: Purge) -> int | None:
+        """How many went; None where the cache is away, and nothing is known to have gone."""
+
+    async def inspect(self, key: str) -> tuple[Place, Found] | None: ...
+
+    async def standing(self) -> CacheStanding: ...
 
 
 class Secrets(Protocol):

@@ -29,7 +29,7 @@ _STRATEGIES = _values("fixed", "rules", "complexity", "task", "cheapest", "faste
 GAPS = (
     Gap("store.vectors", "searches no vectors", _values("embedded")),
     Gap("routes.*.strategy.use", "cannot choose so", _STRATEGIES),
-    Gap("routes.*.cache", "caches no answers"),
+    Gap("routes.*.cache.semantic", "finds answers for the very same request only"),
     Gap("pipelines.*", "runs no pipelines"),
     Gap("batch", "runs no batches"),
     Gap("economics.*", "calculates no economics"),

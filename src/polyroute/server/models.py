@@ -15,8 +15,9 @@ from polyroute.server.exchange import JSON, Exchange
 from polyroute.server.headers import Headers, media_type, receipt_headers, report, standing_headers
 from polyroute.server.keepalive import KeepAlive, mark_of
 from polyroute.server.services import Services
+from polyroute.stages.selection.wishes import FIELD as CACHE_FIELD
 from polyroute.types.receipt import Receipt
-from polyroute.types.request import Request
+from polyroute.types.request import Request, without_field
 from polyroute.types.response import Ended, Response, Started
 from polyroute.types.routing import RequestClass
 from polyroute.types.trace import Trace
@@ -39,6 +40,8 @@ async def answer_body(exchange: Exchange, services: Services, door: str, body: d
     dialect = services.dialects[door]
     request = dialect.parse_request(body, exchange.headers)
     entry = entry_of(exchange, door, request.metadata)
+    if CACHE_FIELD in request.extensions:
+        entry, request = replace(entry, cache=request.extensions[CACHE_FIELD]), without_field(request, CACHE_FIELD)
     if request.refers:
         entry = replace(entry, holder=await services.path.keeping.holder(exchange.caller, request.refers))
     if request.stream:
@@ -67,6 +70,7 @@ def entry_of(exchange: Exchange, door: str, metadata: Mapping[str, object]) -> E
         task=task if isinstance(task, str) else None,
         request_class=_CLASSES[asked] if asked is not None else None,
         session=session if isinstance(session, str) and session else None,
+        cache_control=exchange.headers.get("cache-control"),
     )
 
 

@@ -27,6 +27,7 @@ from polyroute.stages.validation.inquiry import weighs_doubt
 from polyroute.stages.validation.judge import Check
 from polyroute.state.hedges import Hedge
 from polyroute.types.access import Caller
+from polyroute.types.caching import CacheRule
 from polyroute.types.cards import Deployment
 from polyroute.types.privacy import PiiRule
 from polyroute.types.quirks import EMULATES_JSON, EMULATES_SCHEMA
@@ -56,8 +57,8 @@ class Route(Struct, frozen=True, kw_only=True):
     races: bool = False  # the models of its strategy are called at once
     hedge: Hedge | None = None  # when a second deployment is asked beside a late one
     commit: Literal["validated", "first_token"] = "validated"  # when a stream is begun to be told
-    constraints: Constraints = Constraints()
     on_interrupt: Literal["error", "continue"] = "error"  # of a stream that breaks off once something was told
+    constraints: Constraints = Constraints()
     choosing: Mapping[str, Choosing] = {}  # by model: between its deployments; those without go by weight alone
     thresholds: Thresholds = Thresholds()
     boundary: Boundary = Boundary()
@@ -77,6 +78,7 @@ class Route(Struct, frozen=True, kw_only=True):
     classifiers: tuple[str, ...] = ()  # of the document, on this machine, that its strategy looks at
     asked: tuple[AskedClassifier, ...] = ()  # models that are asked first what its requests are
     task_by: str | None = None  # the classifier whose class is the task, where none is declared
+    recall: CacheRule | None = None  # of answers kept and calls shared; None: neither
     wants_task: bool = False  # its strategy asks for the task, so one is detected where none is declared
 
     @property

@@ -102,6 +102,8 @@ class Metrics(Collector):
         answerer = (receipt.route, receipt.model or "", receipt.provider or "")
         self._requests.figures[(*answerer, receipt.state)] += 1
         for attempt in receipt.attempts:
+            if attempt.role == "shared":
+                continue  # the request whose call it was tells of it
             self._attempt(attempt)
             if attempt.role == "hedge":
                 self._hedges.figures[receipt.route, "won" if attempt.status == "succeeded" else "lost"] += 1

@@ -17,7 +17,7 @@ from polyroute.types.trace import Trace
 
 RequestState = Literal["open", "settled", "failed", "cancelled", "recovered"]
 AttemptStatus = Literal["open", "succeeded", "rejected", "failed", "cancelled", "unknown"]
-Role = Literal["hedge", "continuation"]  # beside a late call; from where a stream broke off
+Role = Literal["hedge", "continuation", "shared"]  # beside a late call; from a break on; of another request's call
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -87,6 +87,23 @@ class StageTimes(Struct, frozen=True, kw_only=True, omit_defaults=True):
     assembly_ms: float = 0.0
 
 
+class Feedback(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What one caller thought of an answer."""
+
+    score: float  # 0 to 1
+    comment: str | None = None
+    tenant: str
+    team: str
+    user: str
+    key_id: str | None = None
+    at: datetime  # aware UTC
+
+    @property
+    def giver(self) -> tuple[str, str, str, str | None]:
+        """Whoever has one word on a receipt."""
+        return self.tenant, self.team, self.user, self.key_id
+
+
 class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     request_id: str
     client_request_id: str | None = None
@@ -114,6 +131,9 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     fallback_reason: str | None = None  # why the primary did not answer
     fallback_ms: float | None = None  # from the primary's failure to the answer
     cache: str = "miss"
+    cache_key: str | None = None  # under which its answer is looked for; None: it is not
+    cache_source: str | None = None  # the request whose answer was given again, or whose call was shared
+    cache_age_s: float | None = None  # of an answer given again
     model: str | None = None  # the document's name of the model that answered
     answered_model: str | None = None  # the provider's own name
     fingerprint: str | None = None  # of the provider's own setup, where it gives one
@@ -131,6 +151,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     overhead_ms: float = 0.0
     times: StageTimes = StageTimes()
     review: str | None = None
+    feedback: tuple[Feedback, ...] = ()  # joined on when it is read; never in the books
     pii: dict[str, int] = {}  # kinds of personal data in the request, and how many different values of each
     pii_handling: tuple[str, ...] = ()  # "private", "redact"
     trace: Trace | None = None  # W3C; None: it belongs to no trace

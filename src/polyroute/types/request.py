@@ -142,3 +142,12 @@ def without_stream(request: Request) -> Request:
         body = {name: value for name, value in wire.body.items() if name not in ("stream", "stream_options")}
         wire = replace(wire, body=body)
     return replace(request, stream=False, stream_usage=False, wire=wire)
+
+
+def without_field(request: Request, name: str) -> Request:
+    """Without a field of the body that is said to the gateway alone."""
+    extensions = {field: value for field, value in request.extensions.items() if field != name}
+    wire = request.wire
+    if wire is not None:
+        wire = replace(wire, body={field: value for field, value in wire.body.items() if field != name})
+    return replace(request, extensions=extensions, wire=wire)

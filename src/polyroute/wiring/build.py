@@ -27,7 +27,7 @@ from polyroute.embedders.worker import Worker
 from polyroute.errors import ConfigError
 from polyroute.gateway import RequestPath
 from polyroute.journey import Parts
-from polyroute.ports import Classifier, Records, Seal, Transport
+from polyroute.ports import AnswerCache, Classifier, Records, Seal, Transport
 from polyroute.providers.transport import open_transport
 from polyroute.server.bus import ALARM, CHANGED
 from polyroute.server.crew import LEADER, Post
@@ -42,6 +42,7 @@ from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.applied import weight_of
 from polyroute.state.accounts.shared import SharedAccounts
 from polyroute.state.directory import Directory
+from polyroute.state.feedback import FeedbackBook
 from polyroute.state.health.health import Health
 from polyroute.state.hedges import Hedges
 from polyroute.state.ids import RANDOM_BITS, new_id
@@ -53,6 +54,7 @@ from polyroute.state.places import Places
 from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.reviews import Reviews
 from polyroute.stores.ledger import JournaledLedger
+from polyroute.stores.shared.answers import SharedAnswers
 from polyroute.stores.store import Store
 from polyroute.stores.usage import Usage
 from polyroute.telemetry.metrics import Metrics
@@ -74,7 +76,7 @@ from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routers import router_problems, routers_of
 from polyroute.wiring.routes import RouteBook
 from polyroute.wiring.sign_on import open_sign_on
-from polyroute.wiring.stores import ClosableRecords, open_accounts, open_records, open_store
+from polyroute.wiring.stores import ClosableRecords, open_accounts, open_answers, open_records, open_store
 from polyroute.wiring.watching import Watch, busy
 
 _log = logging.getLogger(__name__)
@@ -118,6 +120,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     provider_keys: ProviderKeys
     drawer: Drawer  # where they lie open
     owners: Owners
+    answers: AnswerCache
     post: Post | None  # among the workers of this gateway; None: it is one process
 
     @property
@@ -139,6 +142,9 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str], post: Post | None
         stack.callback(records.close)
         owners = Owners(records, _utc_now)
         stack.push_async_callback(owners.aclose)
+        answers = open_answers(document)
+        if isinstance(answers, SharedAnswers):
+            stack.callback(answers.close)
         managed = Managed(records)
         await asyncio.to_thread(managed.refresh)
         keys_of_providers = provider_keys(records, open_seal(env))
@@ -163,6 +169,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str], post: Post | None
             provider_keys=keys_of_providers,
             drawer=drawer,
             owners=owners,
+            answers=answers,
             transport=transport,
             ledger=ledger,
             accounts=accounts,
@@ -260,6 +267,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         detector=detector(document),
         owners=foundation.owners,
         takes_strangers=lambda: access.takes_strangers(document, foundation.managed),
+        answers=foundation.answers,
         hold=lambda review: hold(review, reviews, notices),
         observe=foundation.watch.observe,
         overhear=foundation.watch.overhear,
@@ -300,6 +308,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         directory=directory(foundation.records, foundation.digest),
         reviews=reviews,
         tell_reviewed=notices.tell,
+        feedback=FeedbackBook(foundation.records, _utc_now, document.store.retention.receipts_s),
         notes=foundation.records,
         records=foundation.records,
         prompts=parts.prompts,

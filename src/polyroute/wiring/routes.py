@@ -27,6 +27,7 @@ from polyroute.stages.validation.judge import Check
 from polyroute.stages.validation.parsing import Parsers
 from polyroute.state.hedges import Hedge
 from polyroute.telemetry.tiers import TierTarget
+from polyroute.types.caching import CacheRule
 from polyroute.types.cards import Deployment
 from polyroute.types.routing import ChooseBy, StickyBy, Thresholds
 from polyroute.wiring.classifiers import classifiers_of
@@ -177,6 +178,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             task_by=route.strategy.classifier if isinstance(route.strategy, settings.Task) else None,
             classifiers=tuple(name for name in looked_at if not _asks(self.document, name)),
             asked=asked,
+            recall=_recall(route),
             wants_task=isinstance(strategy, strategies.Task | strategies.Rules | strategies.Logic),
         )
 
@@ -317,6 +319,14 @@ def _hedge(written: settings.Hedge | None) -> Hedge | None:
         max_cost_share=Decimal(str(written.max_cost_share)),
         after_s=None if written.after_ms is None else written.after_ms / 1000,
     )
+
+
+def _recall(route: settings.Route) -> CacheRule | None:
+    exact = None if route.cache is None else route.cache.exact
+    coalesces = route.cache is not None if route.coalesce is None else route.coalesce
+    if exact is None and not coalesces:
+        return None
+    return CacheRule(exact_s=None if exact is None else float(exact), coalesce=coalesces)
 
 
 def _thresholds(strategy: settings.Strategy | None) -> Thresholds:

@@ -10,15 +10,17 @@ from typing import Any, Protocol
 
 from polyroute.config.document import Document
 from polyroute.errors import StoreError
-from polyroute.ports import Notes, Records, SharedCounters
+from polyroute.ports import AnswerCache, Notes, Records, SharedCounters
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.accounts.allowances import Allowances
 from polyroute.state.accounts.budgets import Period
 from polyroute.state.accounts.shared import ByReplica, SharedAccounts, Spending
+from polyroute.state.answers import AnswersInMemory
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.records.sqlite import SqliteRecords
+from polyroute.stores.shared.answers import SharedAnswers
 from polyroute.stores.shared.counters import RedisCounters
-from polyroute.stores.shared.resp import parse_place
+from polyroute.stores.shared.resp import Place, parse_place
 from polyroute.stores.sqlite.counters import SqliteCounters
 from polyroute.stores.sqlite.store import SqliteStore
 from polyroute.stores.store import Store
@@ -63,10 +65,7 @@ def open_accounts(
     if settings.shared == "memory":
         counters = SqliteCounters(counters_of(store), ledger.replica)
     else:
-        try:
-            counters = RedisCounters(parse_place(settings.shared), ledger.replica)
-        except ValueError as fault:
-            raise StoreError(f"store.shared is no address: {fault}") from None
+        counters = RedisCounters(_place(settings.shared), ledger.replica)
 
     async def read_spending(starts: Mapping[Period, datetime]) -> Spending:
         recovery = await ledger.recover(datetime.now(UTC))
@@ -81,6 +80,20 @@ def open_accounts(
         monotonic=time.monotonic,
         utc_now=lambda: datetime.now(UTC),
     )
+
+
+def open_answers(document: Document) -> AnswerCache:
+    """Answers given again: of this process alone, or shared by replicas; that one connects when it is first needed."""
+    shared = document.store.shared
+    return AnswersInMemory(time.monotonic) if shared == "memory" else SharedAnswers(_place(shared))
+
+
+def _place(shared: str) -> Place:
+    """Raises StoreError."""
+    try:
+        return parse_place(shared)
+    except ValueError as fault:
+        raise StoreError(f"store.shared is no address: {fault}") from None
 
 
 def _spending(store: Store, starts: Mapping[Period, datetime]) -> Mapping[Period, ByReplica]:

@@ -22,8 +22,7 @@ def paths_of(text: str) -> list[str]:
     ("text", "paths"),
     [
         ("store: {vectors: 'http://127.0.0.1'}", ["store.vectors"]),
-        ("routes: {r: {primary: m, cache: {exact: 5m}}}", ["routes.r.cache"]),
-        ("routes: {r: {primary: m, cache: {semantic: {ttl: 24h, max_wrong: 0.005}}}}", ["routes.r.cache"]),
+        ("routes: {r: {primary: m, cache: {semantic: {ttl: 24h, max_wrong: 0.005}}}}", ["routes.r.cache.semantic"]),
         ("routes: {r: {strategy: {use: llm, models: [m], router: n, prompt: x}}}", ["routes.r.strategy.use"]),
         ("routes: {r: {strategy: {use: split, arms: [{route: s}]}}, s: {primary: m}}", ["routes.r.strategy.use"]),
         ("pipelines: {p: {nodes: []}}", ["pipelines.p"]),

@@ -33,7 +33,9 @@ class SemanticCache(Settings, frozen=True):
 class Cache(Settings, frozen=True):
     """Answers kept for later requests."""
 
-    exact: Annotated[Duration | None, about("How long an answer is kept for the very same request.")] = None
+    exact: Annotated[
+        Duration | None, about("How long an answer is kept for the very same request of the same tenant; null: not.")
+    ] = Duration(300)
     semantic: Annotated[SemanticCache | None, about("For requests that mean the same.")] = None
 
 
@@ -140,4 +142,8 @@ class Route(Settings, frozen=True):
         about("Put in front of every request: `support@3`, `support@live`, or `support` (live, else newest)."),
     ] = None
     output: Annotated[Output | None, about("The shape every answer is brought into.")] = None
-    cache: Annotated[Cache | None, about("Answers kept for later requests.")] = None
+    cache: Annotated[Cache | None, about("Answers kept for later requests; `{}` for five minutes.")] = None
+    coalesce: Annotated[
+        bool | None,
+        about("The very same requests of a tenant under way at once share one call; on where there is a `cache`."),
+    ] = None

@@ -53,6 +53,7 @@ class Draft:
         self.pii: dict[str, int] = {}
         self.pii_handling: tuple[str, ...] = ()
         self.passed_over: str | None = None
+        self.cache_key: str | None = None
         self.trace: Trace | None = None
         self._marks: list[float] = [arrived_s]
 
@@ -124,6 +125,7 @@ class Draft:
             provider=answer.provider if answer else None,
             stop=stop,
             clamped_to=self.clamped_to,
+            cache_key=self.cache_key,
             review=self.review,
             pii=self.pii,
             pii_handling=self.pii_handling,
