@@ -16,6 +16,7 @@ Action = Literal[
     "models:call",
     "models:read",
     "receipts:read",
+    "feedback:write",
     "answers:read",
     "answers:write",
     "reviews:read",
@@ -48,6 +49,7 @@ _MEMBER: dict[Action, Reach] = {
     "models:call": "self",
     "models:read": "self",
     "receipts:read": "self",
+    "feedback:write": "self",
     "answers:read": "self",
     "answers:write": "self",
     "reviews:read": "self",
@@ -58,6 +60,7 @@ _MEMBER: dict[Action, Reach] = {
 _TEAM_ADMIN: dict[Action, Reach] = {
     **_MEMBER,
     "receipts:read": "team",
+    "feedback:write": "team",
     "answers:read": "team",
     "answers:write": "team",
     "reviews:read": "team",
@@ -90,6 +93,7 @@ _VIEWER: dict[Action, Reach] = {
 _ADMIN: dict[Action, Reach] = {
     **_VIEWER,
     "models:call": "self",
+    "feedback:write": "all",
     "answers:read": "all",
     "answers:write": "all",
     "reviews:decide": "all",

@@ -17,5 +17,8 @@ def test_many_notes_are_kept_at_once_and_the_first_of_a_name_stays(database: str
         notes.keep_all("owner/red", {"a": b"5"}, now=NOON, until=until)
         assert notes.look("owner/blue", ["a", "b", "c", "d"], now=NOON) == {"a": b"1", "b": b"2", "c": b"4"}
         assert notes.look("owner/blue", ["a"], now=until) == {}
+        assert list(notes.held("owner/blue", now=NOON)) == ["a", "b", "c"]
+        assert notes.held("owner/red", now=NOON) == {"a": b"5"}
+        assert notes.held("owner/blue", now=until) == {}
         notes.keep_all("owner/red", {}, now=until, until=until)
         assert notes.look("owner/red", ["a"], now=NOON) == {}  # what is over is cleared away

@@ -5,9 +5,10 @@ from decimal import Decimal
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, fail, print_json, say, told
-from polyroute.cli.store import open_books, retention_of
+from polyroute.cli.store import feedback_of, open_books, retention_of
 from polyroute.config.document import kept_for
 from polyroute.types.money import format_usd
 from polyroute.types.receipt import Attempt, Receipt
@@ -23,6 +24,8 @@ def explain(
     """Show the six stages of a past request, with its attempts and its money."""
     with told(debug=debug), open_books(config) as books:
         receipt = books.receipt(request_id) if request_id else next(iter(books.recent(1)), None)
+        if receipt is not None:
+            receipt = replace(receipt, feedback=feedback_of(config, receipt.request_id))
     if receipt is None and request_id is None:
         fail("there is no request in the books yet")
     if receipt is None:
@@ -53,6 +56,7 @@ def lines(receipt: Receipt) -> Iterator[str]:
     yield from _stage(6, "assembly", times.assembly_ms, _assembly(receipt))
     yield ""
     yield from _sums(receipt)
+    yield from _feedback(receipt)
 
 
 def _stage(number: int, name: str, ms: float, told_lines: Iterator[str]) -> Iterator[str]:
@@ -155,6 +159,12 @@ def _assembly(receipt: Receipt) -> Iterator[str]:
             f"baseline {receipt.baseline}: {_usd(receipt.baseline_usd)}; "
             f"{'saved' if receipt.saved_usd >= 0 else 'lost'} {_usd(abs(receipt.saved_usd))}"
         )
+
+
+def _feedback(receipt: Receipt) -> Iterator[str]:
+    for said in receipt.feedback:
+        words = f": {said.comment}" if said.comment else ""
+        yield f"feedback {said.score:g} by {said.user} of {said.team}, {said.at:%Y-%m-%d %H:%M} UTC{words}"
 
 
 def _sums(receipt: Receipt) -> Iterator[str]:

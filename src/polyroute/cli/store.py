@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from polyroute.cli.shell import document_path
@@ -10,8 +11,10 @@ from polyroute.config.document import Retention
 from polyroute.config.load import read
 from polyroute.ports import Records
 from polyroute.state.directory import Directory
+from polyroute.state.feedback import FeedbackBook
 from polyroute.stores.books import Books
 from polyroute.stores.store import Store
+from polyroute.types.receipt import Feedback
 from polyroute.wiring import stores
 from polyroute.wiring.access import key_digest
 from polyroute.wiring.build import directory
@@ -37,6 +40,19 @@ def open_records(config: Path | None) -> Iterator[Records]:
     """Raises ConfigError or StoreError."""
     with closing(stores.open_records(store_of(config))) as records:
         yield records
+
+
+@contextmanager
+def open_feedback(config: Path | None) -> Iterator[FeedbackBook]:
+    """Raises ConfigError or StoreError."""
+    with closing(stores.open_records(store_of(config))) as notes:
+        yield FeedbackBook(notes, lambda: datetime.now(UTC), retention_of(config).receipts_s)
+
+
+def feedback_of(config: Path | None, request_id: str) -> tuple[Feedback, ...]:
+    """What was said of one receipt."""
+    with open_feedback(config) as book:
+        return book.of(request_id)
 
 
 @contextmanager

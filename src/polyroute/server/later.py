@@ -24,7 +24,6 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("DELETE", "/v1/collections/{name}"),
     ("POST", "/v1/collections/{name}/documents"),
     ("POST", "/v1/collections/{name}/search"),
-    ("POST", "/v1/feedback"),
     ("POST", "/v1/pipelines/{name}/runs"),
     ("GET", "/v1/runs/{id}"),
     ("GET", "/requests/{id}"),

@@ -35,11 +35,13 @@ async def receipt(exchange: Exchange, services: Services) -> None:
     """A foreign receipt and one that is not there look the same."""
     wanted = exchange.variables["id"]
     found = await services.ledger.receipt(wanted)
-    if found is None or not _may_read(exchange.caller, found):
+    if found is None or not may_read(exchange.caller, found):
         raise UnknownObject(f"there is no receipt `{wanted[:80]}`{kept_for(services.document.store.retention)}")
     if found.review is not None:
         state = await asyncio.to_thread(services.reviews.state_of, review_id(found.request_id))
         found = replace(found, review=state or found.review)
+    if said := await asyncio.to_thread(services.feedback.of, found.request_id):
+        found = replace(found, feedback=said)
     await exchange.reply(200, to_json(found), [])
 
 
@@ -85,6 +87,6 @@ def _may_use(caller: Caller, name: str) -> bool:
     return caller.models is None or name in caller.models
 
 
-def _may_read(caller: Caller, found: Receipt) -> bool:
+def may_read(caller: Caller, found: Receipt) -> bool:
     owner = found.caller
     return allowed(caller, "receipts:read", Resource(tenant=owner.tenant, team=owner.team, user=owner.user))

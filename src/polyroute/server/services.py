@@ -16,6 +16,7 @@ from polyroute.server.overload.crowd import Crowd
 from polyroute.sorting import Sorter
 from polyroute.state.accounts.accounts import Accounts
 from polyroute.state.directory import Directory
+from polyroute.state.feedback import FeedbackBook
 from polyroute.state.overrides import Overrides
 from polyroute.state.provider_keys import ProviderKeys
 from polyroute.state.reviews import Reviews
@@ -42,6 +43,7 @@ class Services(Struct, frozen=True, kw_only=True):
     provider_keys: ProviderKeys  # likewise
     keyed_providers: Mapping[str, str]  # that take a key, and where the document has it from
     reviews: Reviews  # likewise
+    feedback: FeedbackBook  # likewise
     tell_reviewed: Callable[[Review], None]  # whoever the document names
     prompts: Registry
     overrides: Overrides  # synchronous: call it from a thread

@@ -105,6 +105,7 @@ class Away:
         self._notes = notes
         self.times = times
         self.look: Callable[..., dict[str, bytes]] = notes.look
+        self.held: Callable[..., dict[str, bytes]] = notes.held
         self.swap = notes.swap
         self.drop = notes.drop
         self.keep = notes.keep

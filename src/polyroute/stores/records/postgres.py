@@ -125,6 +125,15 @@ class PostgresRecords:
             ).fetchall()
         return {name: bytes(body) for name, body in rows}
 
+    def held(self, space: str, *, now: datetime) -> dict[str, bytes]:
+        """Everything that is kept in `space`, by name."""
+        with self._connected() as connection:
+            rows = connection.execute(
+                'SELECT name, body FROM notes WHERE space = %s AND until_us > %s ORDER BY name COLLATE "C"',
+                (space, _micros(now)),
+            ).fetchall()
+        return {name: bytes(body) for name, body in rows}
+
     @contextmanager
     def _connected(self) -> Iterator[Patient]:
         with self._lock:

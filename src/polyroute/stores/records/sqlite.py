@@ -139,6 +139,14 @@ class SqliteRecords:
             rows = {name: self._connection.execute(query, (space, name, _micros(now))).fetchone() for name in names}
         return {name: bytes(row[0]) for name, row in rows.items() if row is not None}
 
+    def held(self, space: str, *, now: datetime) -> dict[str, bytes]:
+        """Everything that is kept in `space`, by name."""
+        with self._told():
+            rows = self._connection.execute(
+                "SELECT name, body FROM notes WHERE space = ? AND until_us > ? ORDER BY name", (space, _micros(now))
+            ).fetchall()
+        return {name: bytes(body) for name, body in rows}
+
     def _apply(self, change: Change, at: datetime) -> None:
         found = self._connection.execute(
             "SELECT version FROM records WHERE kind = ? AND id = ?", (change.kind, change.id)
