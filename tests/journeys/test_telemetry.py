@@ -10,7 +10,7 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.journeys.rig import ADMIN, DOCUMENT, ENV, PATIENCE_S, Rig, ask, gateway
-from tests.journeys.upstream import Answer, Upstream, chat, message, message_events, stream, text_block, upstream
+from tests.journeys.upstream import Answer, Heard, Upstream, chat, message, message_events, stream, text_block, upstream
 from tests.rig.collector import Collector, collector, told
 
 CHAT = "/v1/chat/completions"
@@ -219,6 +219,44 @@ async def test_an_alert_is_told_once_as_json_and_in_slacks_form(tmp_path: Path) 
     assert (plain["event"], plain["condition"], plain["subject"]) == ("alert.raised", "plan_exhausted", "kept")
     assert by_path["/plain"].headers["x-polyroute-signature"].startswith("t=")
     assert set(by_path["/slack"].json) == {"text"}
+
+
+FALLING = """routes:
+  broken: {primary: gpt, fallback: claude, baseline: claude}
+  narrow: {primary: slow, fallback: claude, baseline: claude}
+  well: {primary: claude, baseline: claude}
+"""
+NARROW = "models:\n  slow: {provider: oai, model: slow-up, limits: {per_minute: 3}, price: free}\n"
+
+
+async def test_a_route_that_falls_back_too_often_is_told_with_why_and_others_are_not(tmp_path: Path) -> None:
+    async with upstream() as provider, upstream() as hooks:
+        hooks.script = lambda heard: Answer(pieces=(b"ok",))
+
+        def answers(heard: Heard) -> Answer:
+            if not heard.path.endswith("completions"):
+                return message(text_block("ok"))
+            return BROKEN if heard.json["model"] == "gpt-up" else chat("ok")
+
+        provider.script = answers
+        watch = f'alerts: [{{use: webhook, url: "{hooks.url}/", on: [fallback_share > 0.4]}}]\n'
+        limits = "limits: {wait_s: 0}\n"
+        document = DOCUMENT.format(url=provider.url).replace("models:\n", NARROW) + FALLING + limits + watch
+        async with gateway(document, tmp_path) as rig:
+            for _ in range(10):
+                for route in ("broken", "narrow", "well"):
+                    assert (await rig.post(CHAT, ask(model=route))).status == 200
+            async with asyncio.timeout(PATIENCE_S):
+                while len(hooks.log) < 2:
+                    await asyncio.sleep(0.005)
+    told = {heard.json["subject"]: heard.json for heard in hooks.log}
+    assert set(told) == {"broken", "narrow"}
+    assert {alert["condition"] for alert in told.values()} == {"fallback_share > 0.4"}
+    assert "100% error" in told["broken"]["message"]
+    assert "too low" not in told["broken"]["message"]
+    assert "70%" in told["narrow"]["message"]
+    assert "100% own limit" in told["narrow"]["message"]
+    assert "the limits of `slow@oai` are too low, not its health" in told["narrow"]["message"]
 
 
 async def _scrape(rig: Rig) -> dict[str, float]:
