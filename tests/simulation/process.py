@@ -175,7 +175,7 @@ class SimAccounts(Accounts):
         self._world.corrected(admission, tokens)
 
     async def reserve(
-        self, caller: Caller, model: str, worst_usd: Decimal | None, now: datetime, *more: Any, **named: Any
+        self, caller: Caller, model: str | None, worst_usd: Decimal | None, now: datetime, *more: Any, **named: Any
     ) -> Hold:
         hold = await super().reserve(caller, model, worst_usd, now, *more, **named)
         self._world.held(caller, hold, worst_usd, named["came_at"])
