@@ -47,7 +47,7 @@ def path(*, rounds: int, seconds: int) -> Section:
         name="path",
         title="One request (JSON answer of about 0.8 KB to a request of about 1 KB)",
         n=f"{rounds} rounds of {seconds} s each",
-        text=_hops_table(PATH_MODES, samples),
+        text=hops_table(PATH_MODES, samples),
         figures={"samples": samples},
     )
 
@@ -68,7 +68,7 @@ def stream(*, rounds: int, seconds: int) -> Section:
         name="stream",
         title="One stream (40 chunks 5 ms apart, then usage)",
         n=f"{rounds} rounds of {seconds} s each; first chunk: {rounds} rounds of {FIRST_CHUNKS} streams, one at a time",
-        text=_hops_table(STREAM_MODES, samples) + "\nTime to the first chunk over direct, one caller:\n\n" + firsts,
+        text=hops_table(STREAM_MODES, samples) + "\nTime to the first chunk over direct, one caller:\n\n" + firsts,
         figures={"samples": samples, "first_chunks_ms": first},
     )
 
@@ -83,7 +83,7 @@ def _start(stack: ExitStack, folder: Path) -> list[Variant]:
     return [direct, hop, *doors]
 
 
-def _hops_table(modes: Sequence[Mode], samples: Sequence[Sample]) -> str:
+def hops_table(modes: Sequence[Mode], samples: Sequence[Sample]) -> str:
     rows = []
     for mode in modes:
         here = [sample for sample in samples if sample.mode == mode.name]

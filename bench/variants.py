@@ -80,13 +80,14 @@ def start_gateway(
     *,
     prefix: tuple[str, ...] = (),
     shapes: Iterable[str] = SHAPES,
+    workers: int = 1,
 ) -> Child:
     """Starts `polyroute serve` without waiting for it; `prefix` is an interpreter with options, such as a profiler."""
     if not GATEWAY.exists():
         raise BenchError(f"no `{GATEWAY.name}` beside this Python: install the project into this environment first")
     port, document = free_port(), folder / DOCUMENT
     document.write_text(gateway_document(upstream, shapes))
-    command = [*prefix, str(GATEWAY), "serve", "-c", str(document), "--port", str(port)]
+    command = [*prefix, str(GATEWAY), "serve", "-c", str(document), "--port", str(port), "--workers", str(workers)]
     return stack.enter_context(
         Child("gateway", command, port=port, folder=folder, environment=CACHED_BYTECODE | SECRETS)
     )

@@ -94,6 +94,9 @@ class SqliteCounters:
         self._tallies.generation = self._generation
 
     def close(self) -> None:
+        """What waits is done first, where it can be."""
+        if self._waiting:
+            self._work()
         self._fail(StoreError(f"the counters {self._path} are closed"))
         if self._connection is not None:
             self._connection.close()
@@ -278,8 +281,8 @@ def _begin_empty(path: Path) -> None:
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("BEGIN IMMEDIATE")
     make(connection)
     connection.execute("COMMIT")
