@@ -44,10 +44,13 @@ class Deciding:
 
     async def classed(self, request: Request, caller: Caller, entry: Entry) -> Entry:
         """With what classifiers on this machine say, where its route looks at any."""
-        route = entry.route or self.sound_view(caller).routes.find(request.model)
-        if not route.classifiers:
+        view = self.sound_view(caller)
+        route = entry.route or view.routes.find(request.model)
+        if not route.classifiers and route.split is None:
             return entry
         admit(route, request, caller)
+        if route.split is not None:
+            route = view.routes.find(route.split.assign(request, caller, entry.session, entry.request_id).arm)
         text, known = request.last_user_text, self._parts.classifiers
         said = await asyncio.gather(*(known[name].classed(text) for name in route.classifiers))
         return replace(entry, classes={**entry.classes, **dict(zip(route.classifiers, said, strict=True))})
@@ -59,6 +62,10 @@ class Deciding:
         view = self.sound_view(caller)
         route = entry.route or view.routes.find(request.model)
         admit(route, request, caller)
+        assigned = None
+        if route.split is not None:
+            assigned = route.split.assign(request, caller, entry.session, entry.request_id)
+            route = view.routes.find(assigned.arm)
         draft = Draft(
             request_id=entry.request_id,
             client_request_id=entry.client_request_id,
@@ -72,6 +79,7 @@ class Deciding:
         )
         draft.trace = entry.trace or parts.begin_trace(entry.request_id)
         draft.route = route.name
+        draft.split = assigned
         draft.baseline = route.baseline
         asked = request
         request, wording, shield = self.shielded(request, route, view)

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from polyroute.journey import Prepared
 from polyroute.types.receipt import CandidateNote
-from polyroute.types.routing import Evidence, Exclusion
+from polyroute.types.routing import Assignment, Evidence, Exclusion
 
 
 class Preview(Struct, frozen=True, kw_only=True):
@@ -19,6 +19,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     estimated_cost_usd: Decimal | None
     route: str
     prompt: str | None  # name@version
+    split: Assignment | None = None  # the arm of the trial that was called
     strategy: str
     task: str | None
     classifier: str
@@ -45,6 +46,7 @@ def preview(prepared: Prepared) -> Preview:
         estimated_cost_usd=first.expected_usd if first else None,
         route=draft.route,
         prompt=draft.prompt,
+        split=draft.split,
         strategy=plan.strategy,
         task=seen.task,
         classifier=seen.classifier,

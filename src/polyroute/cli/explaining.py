@@ -85,6 +85,8 @@ def _matching(receipt: Receipt) -> Iterator[str]:
 
 
 def _selection(receipt: Receipt) -> Iterator[str]:
+    if receipt.split is not None:
+        yield f"trial {receipt.split.split}: arm {receipt.split.arm}"
     if receipt.strategy:
         yield f"{receipt.strategy}: {receipt.plan_reason}"
         yield f"plan: {' → '.join(receipt.plan) or 'nobody'}"

@@ -15,10 +15,21 @@ from polyroute.config import singles
 from polyroute.config.alerts import alert_problems
 from polyroute.config.boundaries import boundary_problems
 from polyroute.config.contract import acceptance_problems
-from polyroute.config.document import Document, Key, LlmClassifier, Model, PerToken, Placement, Provider, Route, names
+from polyroute.config.document import (
+    Document,
+    Key,
+    LlmClassifier,
+    Model,
+    PerToken,
+    Placement,
+    Provider,
+    Route,
+    names,
+)
 from polyroute.config.money import money_problems as budget_problems
 from polyroute.config.outputs import output_problems
 from polyroute.config.prompts import prompt_problems
+from polyroute.config.splits import split_problems
 from polyroute.config.suggest import Vocabulary
 from polyroute.config.support import unsupported
 from polyroute.config.targets import gate_targets, models_behind, targets_of
@@ -211,6 +222,7 @@ class _Check:
             low, high = getattr(gate, "min_chars", 0), getattr(gate, "max_chars", None)
             if high is not None and low > high:
                 yield Problem(path=f"{path}.gates[{at}].max_chars", message=f"{high} is less than min_chars {low}")
+        yield from split_problems(path, route, self._document.routes, self._known.models)
         yield from self._boundary(path, route)
         yield from acceptance_problems(path, route)
 

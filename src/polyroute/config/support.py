@@ -24,7 +24,9 @@ def _values(*values: object) -> frozenset[object]:
     return frozenset(values)
 
 
-_STRATEGIES = _values("fixed", "rules", "complexity", "task", "cheapest", "fastest", "cascade", "logic", "learned")
+_STRATEGIES = _values(
+    "fixed", "rules", "complexity", "task", "cheapest", "fastest", "cascade", "logic", "learned", "split"
+)
 
 GAPS = (
     Gap("store.vectors", "searches no vectors", _values("embedded")),

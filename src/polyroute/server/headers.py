@@ -37,6 +37,8 @@ def receipt_headers(receipt: Receipt, *, final: bool) -> Headers:
     ]
     if seen is not None:
         headers.append((b"x-polyroute-complexity", f"{seen.label} {seen.score:.2f}".encode()))
+    if receipt.split is not None:
+        headers.append((b"x-polyroute-split", _safe(f"{receipt.split.split}={receipt.split.arm}")))
     if receipt.estimated_cost_per_1k is not None:
         headers.append((b"x-polyroute-estimated-cost-per-1k", _money(receipt.estimated_cost_per_1k)))
     if receipt.fallback_reason:

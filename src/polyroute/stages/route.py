@@ -18,6 +18,7 @@ from polyroute.stages.matching.length import refuse, truncate
 from polyroute.stages.matching.match import Boundary
 from polyroute.stages.selection.choosing import Choosing
 from polyroute.stages.selection.constraints import Constraints
+from polyroute.stages.selection.split import Split
 from polyroute.stages.selection.strategies import Fixed
 from polyroute.stages.validation.asked_form import AskedForm
 from polyroute.stages.validation.contract import Contract
@@ -49,6 +50,7 @@ class Route(Struct, frozen=True, kw_only=True):
     strategy_name: str
     strategy: Strategy
     deployments: tuple[Deployment, ...]  # of the strategy's pool and the fallback
+    split: Split | None = None  # a trial: one of its arms takes its place
     fallback: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     levels: Mapping[str, tuple[Check, ...]] = {}  # by model, in place of `checks`

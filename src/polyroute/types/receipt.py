@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from polyroute.types.access import Caller
 from polyroute.types.response import Usage
-from polyroute.types.routing import Classification, Exclusion, Verdict
+from polyroute.types.routing import Assignment, Classification, Exclusion, Verdict
 from polyroute.types.trace import Trace
 
 RequestState = Literal["open", "settled", "failed", "cancelled", "recovered"]
@@ -120,6 +120,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     classification: Classification | None = None
     candidates: tuple[CandidateNote, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
+    split: Assignment | None = None  # of the trial that was called; `route` is its arm
     strategy: str = ""
     plan: tuple[str, ...] = ()  # deployment ids in order
     plan_reason: str = ""

@@ -105,6 +105,14 @@ class Step(Struct, frozen=True, kw_only=True):
     max_tries: int = 2
 
 
+class Assignment(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The arm of a trial that a request went to."""
+
+    split: str  # the route that was called
+    arm: str  # the route, or model, that took its place
+    unit: str | None = None  # a hash of what stays with one arm; None: the request alone
+
+
 class Plan(Struct, frozen=True, kw_only=True):
     """Which deployments to try, in order. A printed plan can be replayed."""
 

@@ -22,6 +22,7 @@ from polyroute.stages.selection.choosing import Choosing, Sticky
 from polyroute.stages.selection.constraints import Constraints
 from polyroute.stages.selection.learned import Learned
 from polyroute.stages.selection.router import Router
+from polyroute.stages.selection.split import Arm, Split
 from polyroute.stages.validation.gates import Length
 from polyroute.stages.validation.judge import Check
 from polyroute.stages.validation.parsing import Parsers
@@ -144,6 +145,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             strategy_name=strategy_name,
             strategy=strategy,
             deployments=deployments,
+            split=_split(name, route.strategy),
             fallback=fallback,
             checks=checks,
             levels=levels,
@@ -222,6 +224,8 @@ class RouteBook(Struct, frozen=True, kw_only=True):
                     answerers=tuple(logic_model(name, at) for at in range(len(logic.answers))),
                     otherwise=self._all(names(logic.otherwise)),
                 )
+            case settings.Split(arms=arms):
+                return "split", strategies.Fixed(models=self._all(arm.route for arm in arms))
             case settings.Learned(models=models, quality_loss=loss):
                 return "learned", Learned(models=models, router=self.routers[name], quality_loss=loss)
             case other:
@@ -309,6 +313,13 @@ def tier_targets(document: Document) -> dict[tuple[str, str], TierTarget]:
         )
         if target is not None
     }
+
+
+def _split(name: str, written: settings.Strategy | None) -> Split | None:
+    if not isinstance(written, settings.Split):
+        return None
+    arms = tuple(Arm(route=arm.route, weight=arm.weight) for arm in written.arms)
+    return Split(name=name, arms=arms, by=written.sticky)
 
 
 def _hedge(written: settings.Hedge | None) -> Hedge | None:

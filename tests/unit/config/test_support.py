@@ -24,7 +24,6 @@ def paths_of(text: str) -> list[str]:
         ("store: {vectors: 'http://127.0.0.1'}", ["store.vectors"]),
         ("routes: {r: {primary: m, cache: {semantic: {ttl: 24h, max_wrong: 0.005}}}}", ["routes.r.cache.semantic"]),
         ("routes: {r: {strategy: {use: llm, models: [m], router: n, prompt: x}}}", ["routes.r.strategy.use"]),
-        ("routes: {r: {strategy: {use: split, arms: [{route: s}]}}, s: {primary: m}}", ["routes.r.strategy.use"]),
         ("pipelines: {p: {nodes: []}}", ["pipelines.p"]),
         ("batch: {window: '22:00-06:00', deadline: 24h}", ["batch"]),
         ("economics: {a: 1}", ["economics.a"]),

@@ -23,7 +23,10 @@ from polyroute.config.targets import targets_of
             [("strategy.tasks.code", "a"), ("strategy.default", "b")],
         ),
         ("{strategy: {use: logic, answers: [{when: {}, text: x}], otherwise: a}}", [("strategy.otherwise", "a")]),
-        ("{strategy: {use: split, arms: [{route: a}]}}", [("strategy.arms[0].route", "a")]),
+        (
+            "{strategy: {use: split, arms: [{route: a}, {route: b}]}}",
+            [("strategy.arms[0].route", "a"), ("strategy.arms[1].route", "b")],
+        ),
         ("{strategy: {use: llm, models: [a], router: b}}", [("strategy.models[0]", "a"), ("strategy.router", "b")]),
     ],
 )

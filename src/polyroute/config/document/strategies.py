@@ -1,7 +1,7 @@
 """Settings of selection: one group for each strategy a route may `use`."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
@@ -162,6 +162,29 @@ class Learned(Settings, frozen=True, tag_field="use", tag="learned"):
     ] = 0.01
 
 
+class Doubt(Settings, frozen=True):
+    """Where a moderation model's highest score leaves it open."""
+
+    low: Annotated[Share, about("Up to here its word stands.")] = 0.2
+    high: Annotated[Share, about("From here on too.")] = 0.8
+
+
+class Moderation(Settings, frozen=True, tag_field="use", tag="moderation"):
+    """Says of texts whether they are flagged, on `/v1/moderations` and for routes that name it under `moderation`.
+
+    Each text is settled as near as it can be: by the artifact on this machine, else by a moderation model, else by a
+    large one. What is settled goes no further.
+    """
+
+    artifact: Annotated[str | None, about("A file that `polyroute moderate --train` makes.")] = None
+    model: Annotated[str | None, about("A moderation model, asked for what is left.")] = None
+    llm: Annotated[str | None, about("A model that converses, asked for what is still open.")] = None
+    policy: Annotated[str | None, about("What is flagged and what is not, told to `llm`.")] = None
+    doubt: Annotated[Doubt, about("Highest scores of `model` that are left to `llm`, where there is one.")] = Doubt()
+    unsettled: Annotated[Literal["flag", "allow"], about("What becomes of texts that nobody settled.")] = "flag"
+    timeout_s: Annotated[Positive, about("For each model; then the next one is asked.")] = 10.0
+
+
 class LlmRouter(Later, frozen=True, tag_field="use", tag="llm"):
     """A small model reads the request and names the model."""
 
@@ -169,20 +192,23 @@ class LlmRouter(Later, frozen=True, tag_field="use", tag="llm"):
     router: Annotated[str | None, about("The model that chooses.")] = None
 
 
-class Arm(Later, frozen=True):
+class Arm(Settings, frozen=True):
     """One arm of a split."""
 
-    route: Annotated[str, about("A route.")]
+    route: Annotated[str, about("A route, or a model; everything it says holds for its requests.")]
     weight: Annotated[Positive, about("Its share.")] = 1.0
 
 
-class Split(Later, frozen=True, tag_field="use", tag="split"):
-    """A trial: requests are divided among routes."""
+class Split(Settings, frozen=True, tag_field="use", tag="split"):
+    """A trial: requests are divided among routes, each of which answers in its own way."""
 
-    arms: Annotated[tuple[Arm, ...], about("The routes.")]
-    sticky: Annotated[str | None, about("Who stays with one arm: `user`, `team`, …")] = None
+    arms: Annotated[tuple[Arm, ...], Meta(min_length=2), about("The routes.")]
+    sticky: Annotated[
+        Literal["user", "session", "team", "key"] | None,
+        about("Who stays with one arm. Else each request is drawn for on its own."),
+    ] = None
 
 
 Strategy = (
-    Fixed | Rules | Complexity | Task | Cheapest | Fastest | Cascade | Logic | Learned | LlmRouter | Split
+    Fixed | Rules | Complexity | Task | Cheapest | Fastest | Cascade | Logic | Learned | Moderation | LlmRouter | Split
 )  # fmt: skip

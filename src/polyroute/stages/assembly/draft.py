@@ -10,7 +10,7 @@ from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
 from polyroute.types.money import ZERO_USD
 from polyroute.types.receipt import Attempt, CandidateNote, Receipt, RequestState, StageTimes, milliseconds, usage_of
-from polyroute.types.routing import Candidate, Classification, Exclusion, Plan
+from polyroute.types.routing import Assignment, Candidate, Classification, Exclusion, Plan
 from polyroute.types.trace import Trace
 
 
@@ -40,6 +40,7 @@ class Draft:
         self.policy = policy
         self.stream = stream
         self.route = ""
+        self.split: Assignment | None = None
         self.prompt: str | None = None  # name@version
         self.baseline: Deployment | None = None
         self.classification: Classification | None = None
@@ -110,6 +111,7 @@ class Draft:
             classification=self.classification,
             candidates=self.candidate_notes,
             exclusions=self.exclusions,
+            split=self.split,
             strategy=plan.strategy if plan else "",
             plan=tuple(step.candidate.deployment.id for step in plan.steps) if plan else (),
             plan_reason=plan.reason if plan else "",
