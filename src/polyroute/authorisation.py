@@ -39,6 +39,8 @@ Action = Literal[
     "providers:read",
     "providers:write",
     "audit_log:read",
+    "cache:read",
+    "cache:write",
 ]
 Reach = Literal["all", "tenant", "team", "self"]
 
@@ -89,6 +91,7 @@ _VIEWER: dict[Action, Reach] = {
     "config:read": "all",
     "providers:read": "all",
     "audit_log:read": "all",
+    "cache:read": "all",
 }
 _ADMIN: dict[Action, Reach] = {
     **_VIEWER,
@@ -104,6 +107,7 @@ _ADMIN: dict[Action, Reach] = {
     "prompts:write": "all",
     "config:write": "all",
     "providers:write": "all",
+    "cache:write": "all",
 }
 GRANTS: Mapping[Role, Mapping[Action, Reach]] = {
     "member": _MEMBER,

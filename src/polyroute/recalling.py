@@ -21,7 +21,7 @@ from polyroute.live import Relayed, Restored, Told
 from polyroute.stages.assembly.gathered import WHOLE, gathered, is_good
 from polyroute.stages.selection.sameness import Asked, may_be_kept, place_of
 from polyroute.stages.selection.wishes import wish_of
-from polyroute.types.caching import CachedAnswer, CacheWish, Found, Place, Purge
+from polyroute.types.caching import CachedAnswer, CacheStanding, CacheWish, Found, Place, Purge
 from polyroute.types.receipt import Receipt, RequestState
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Ended, Reply, Response, Resumed, StopReason, WireBytes
@@ -58,6 +58,12 @@ class Recalling:
     async def purge(self, what: Purge) -> int | None:
         self._purges += 1
         return None if self._parts.answers is None else await self._parts.answers.purge(what)
+
+    async def inspect(self, key: str) -> tuple[Place, Found] | None:
+        return None if self._parts.answers is None else await self._parts.answers.inspect(key)
+
+    async def standing(self) -> CacheStanding | None:
+        return None if self._parts.answers is None else await self._parts.answers.standing()
 
     async def answer(self, prepared: Prepared, entry: Entry) -> Answer:
         search = self._search(prepared, entry)

@@ -1,6 +1,6 @@
 """A small client of a gateway over HTTP, for the command line: no SDK, our own transport."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -43,6 +43,14 @@ class Client:
         finally:
             reply.close()
 
+    async def get(self, path: str) -> dict[str, Any]:
+        """Raises PolyrouteError with the server's own message."""
+        return await self._read(self._transport.get(f"{self._root}{path}", self._headers, _DEADLINES))
+
+    async def delete(self, path: str) -> dict[str, Any]:
+        """As `get`."""
+        return await self._read(self._transport.delete(f"{self._root}{path}", self._headers, _DEADLINES))
+
     async def stream(self, body: Mapping[str, object], report: dict[str, Any]) -> AsyncGenerator[str, None]:
         """The text of a chat completion as it arrives; what is known at its end is put into `report`."""
         reply = await self._send("/v1/chat/completions", {**body, "stream": True, "stream_options": _USAGE})
@@ -60,9 +68,20 @@ class Client:
             reply.close()
 
     async def _send(self, path: str, body: Mapping[str, object]) -> UpstreamReply:
-        url = f"{self._root}{path}"
+        data = msgspec.json.encode(body)
+        return await self._good(self._transport.post(f"{self._root}{path}", data, self._headers, _DEADLINES))
+
+    async def _read(self, call: Awaitable[UpstreamReply]) -> dict[str, Any]:
+        reply = await self._good(call)
         try:
-            reply = await self._transport.post(url, msgspec.json.encode(body), self._headers, _DEADLINES)
+            found: dict[str, Any] = msgspec.json.decode(await reply.read())
+            return found
+        finally:
+            reply.close()
+
+    async def _good(self, call: Awaitable[UpstreamReply]) -> UpstreamReply:
+        try:
+            reply = await call
         except ProviderError as exc:
             raise PolyrouteError(f"no answer from {self._root}: {exc.message}; is a gateway serving there?") from exc
         except ValueError as exc:

@@ -35,10 +35,14 @@ VERBS = {
     "budget": Verb("budget:budget", "Show and set what may be spent."),
     "ledger": Verb("ledger:ledger", "Verify, recover, reconcile, reprice, prune or export the books."),
     "migrate": Verb("migrating:migrate", "Bring the database's schema forward or back."),
+    "cache": Verb("cache:cache", "Show what caches saved; look at a kept answer; empty caches."),
     "drill": Verb(
         "drill.verb:drill", "Rehearse a provider's failure on past traffic, simulated; tell what fallbacks did."
     ),
-    "train": Verb("train:train", "Train a router on labelled rows; exit 1, and no file, where prompt length or chance routes as well."),
+    "train": Verb(
+        "train:train",
+        "Train a router on labelled rows; exit 1, and no file, where prompt length or chance routes as well.",
+    ),
     "prove": Verb("prove:prove", "Show that a route pays, against each model alone and chance at equal cost."),
     "economics": Verb("economics:economics", "Price what customers use: invoices and quotes, exact to the cent."),
     "doctor": Verb(

@@ -19,8 +19,10 @@ from polyroute.state.directory import Directory
 from polyroute.state.feedback import FeedbackBook
 from polyroute.state.overrides import Overrides
 from polyroute.state.provider_keys import ProviderKeys
+from polyroute.state.purges import Purges
 from polyroute.state.reviews import Reviews
 from polyroute.stores.figures import Figures
+from polyroute.stores.hits import CacheLine
 from polyroute.stores.usage import Usage
 from polyroute.telemetry.metrics import Metrics
 from polyroute.types.access import Caller
@@ -59,6 +61,8 @@ class Services(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     ledger: Ledger
     figures: Callable[[], AllFigures]  # reads the store: call it from a thread
+    cache_lines: Callable[[datetime], list[CacheLine]]  # since; likewise
+    purges: Purges  # likewise
     usage: Callable[[datetime, datetime], list[Usage]]  # since and until; likewise
     metrics: Metrics
     crowd: Crowd  # who comes into this process

@@ -19,6 +19,7 @@ import msgspec
 
 from polyroute.stores.expiry import Going
 from polyroute.stores.figures import Figures, Observation, add_up
+from polyroute.stores.hits import CacheLine
 from polyroute.stores.journal.files import is_live, journal_paths, read_journal
 from polyroute.stores.journal.lines import Contents, OpenRequest, Settled
 from polyroute.stores.packing import kept_receipt
@@ -174,6 +175,23 @@ class Books(ABC):
                     output_tokens, nanos,
                 ) in state.rows("sum_usage", to_micros(since), to_micros(until))
             ]  # fmt: skip
+
+    def caches(self, since: datetime = _EVER) -> list[CacheLine]:
+        """Per tenant, route and what its cache did, of requests that arrived since and were answered."""
+        with self._one_state() as state:
+            return [
+                CacheLine(
+                    tenant=tenant,
+                    route=route,
+                    cache=cache,
+                    requests=requests,
+                    cost_usd=from_nanos(cost_nanos),
+                    saved_usd=from_nanos(saved_nanos),
+                )
+                for tenant, route, cache, requests, cost_nanos, saved_nanos in state.rows(
+                    "sum_caches", to_micros(since)
+                )
+            ]
 
     def billed(
         self, since: datetime = _EVER, until: datetime = _NEVER, *, tenant: str | None = None

@@ -20,6 +20,7 @@ class Queries(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     list_recent: str
     sum_spent: str
     sum_usage: str
+    sum_caches: str
     list_billed: str
     list_request_figures: str
     list_attempt_figures: str

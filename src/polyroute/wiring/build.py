@@ -52,7 +52,9 @@ from polyroute.state.overrides import Overrides
 from polyroute.state.owners import Owners
 from polyroute.state.places import Places
 from polyroute.state.provider_keys import ProviderKeys
+from polyroute.state.purges import Purges
 from polyroute.state.reviews import Reviews
+from polyroute.stores.hits import CacheLine
 from polyroute.stores.ledger import JournaledLedger
 from polyroute.stores.shared.answers import SharedAnswers
 from polyroute.stores.store import Store
@@ -71,6 +73,7 @@ from polyroute.wiring.privacy import detector
 from polyroute.wiring.prompts import missing_prompts, registry
 from polyroute.wiring.provider_keys import Drawer, KeyedProviders, open_seal
 from polyroute.wiring.providers import Workshop, keyed_providers, logic_deployments
+from polyroute.wiring.purging import PurgeWatch
 from polyroute.wiring.retention import keep_to_it
 from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routers import router_problems, routers_of
@@ -121,6 +124,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     drawer: Drawer  # where they lie open
     owners: Owners
     answers: AnswerCache
+    purge_watch: PurgeWatch
     post: Post | None  # among the workers of this gateway; None: it is one process
 
     @property
@@ -170,6 +174,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str], post: Post | None
             drawer=drawer,
             owners=owners,
             answers=answers,
+            purge_watch=PurgeWatch(records, Purges(records, _utc_now)),
             transport=transport,
             ledger=ledger,
             accounts=accounts,
@@ -192,6 +197,7 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str], post: Post | None
             metrics.keep(post.slates)
         metrics.loads = lambda: busy(foundation.health, time.monotonic())
         await upkeep.catch_up(foundation)
+        await foundation.purge_watch.refresh(answers.purge)
         built = assemble(loaded, env, foundation)
         await learned(document, built.services.sorter.local)
         keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
@@ -286,10 +292,13 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         sign_on=open_sign_on(document, foundation.transport),
     )
 
+    path = RequestPath(parts)
+
     async def catch_up() -> None:
         await gate.refresh()
         await layers.refresh(lambda: _allow_tenants(document, foundation, layers))
         await keyed.refresh()
+        await foundation.purge_watch.refresh(path.recalling.purge)
 
     async def refresh() -> None:
         await catch_up()
@@ -297,7 +306,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
             foundation.post.bus.tell_others(CHANGED)
 
     services = Services(
-        path=RequestPath(parts),
+        path=path,
         dialects=DIALECTS,
         authenticate=gate.authenticate,
         introduce=gate.introduce,
@@ -320,6 +329,8 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         accounts=foundation.accounts,
         ledger=foundation.ledger,
         figures=lambda: figures(foundation.store),
+        cache_lines=lambda since: cache_lines(foundation.store, since),
+        purges=Purges(foundation.records, _utc_now),
         usage=lambda since, until: usage(foundation.store, since, until),
         metrics=foundation.metrics,
         crowd=foundation.crowd,
@@ -384,6 +395,11 @@ def provider_keys(records: Records, seal: Seal | None) -> ProviderKeys:
 def figures(store: Store) -> AllFigures:
     with store.open_books() as books:
         return AllFigures(models=books.by_model(), routes=books.by_route(), recent=books.recent(_RECENT))
+
+
+def cache_lines(store: Store, since: datetime) -> list[CacheLine]:
+    with store.open_books() as books:
+        return books.caches(since)
 
 
 def usage(store: Store, since: datetime, until: datetime) -> list[Usage]:

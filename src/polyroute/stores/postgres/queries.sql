@@ -87,6 +87,12 @@ FROM requests AS q JOIN attempts AS a ON a.request_id = q.id
 WHERE q.opened_us >= %s AND q.opened_us < %s
 GROUP BY 1, 2, 3, 4, 5, 6, 7;
 
+-- name: sum_caches
+SELECT q.tenant, q.route, q.cache, count(*)::bigint, sum(q.cost_nanos)::bigint, coalesce(sum(q.saved_nanos), 0)::bigint
+FROM requests AS q
+WHERE q.opened_us >= %s AND q.state = 'settled'
+GROUP BY 1, 2, 3;
+
 -- name: list_billed
 SELECT q.opened_us / 86400000000, q.tenant, q.team, a.provider, a.model, a.upstream_model, a.answered_model,
     coalesce(a.input_tokens, 0), coalesce(a.cached_input_tokens, 0), coalesce(a.cache_write_tokens, 0),
