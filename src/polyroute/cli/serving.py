@@ -25,7 +25,7 @@ def serve(
     config: ConfigOption = None,
     host: Annotated[str | None, typer.Option(help="In place of server.host.")] = None,
     port: Annotated[int | None, typer.Option(help="In place of server.port.", min=0, max=65535)] = None,
-    workers: Annotated[int | None, typer.Option(help="In place of server.workers.", min=1)] = None,
+    workers: Annotated[int | None, typer.Option(help="In place of server.workers.", min=1, max=256)] = None,
     log_level: Annotated[
         LogLevel, typer.Option(help="`info` logs every request; `warning` fallbacks, failures and alerts.")
     ] = "warning",

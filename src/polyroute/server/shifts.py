@@ -8,7 +8,7 @@ ends: whoever started us should know.
 
 from msgspec import Struct
 
-STEADY_S = 10.0  # a worker that lived so long was sound
+STEADY_S = 2.0  # a worker that lived so long was sound
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 10.0
 _MOST_FAILURES = 5  # in a row, with nobody left

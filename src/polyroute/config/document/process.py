@@ -64,7 +64,9 @@ class Server(Settings, frozen=True):
 
     host: Annotated[str, about("Address to listen on. 0.0.0.0 is every network of the machine.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535), about("TCP port; 0 takes a free one.")] = 4000
-    workers: Annotated[Count, about("Processes that share the port.")] = 1
+    workers: Annotated[
+        int, Meta(ge=1, le=256), about("Processes that share the port, and count limits and budgets together.")
+    ] = 1
     max_body_mb: Annotated[Positive, about("Largest request body, in megabytes (1,000,000 bytes); larger is 413.")] = 32
     drain_s: Annotated[
         Positive, about("Asked to end, requests and streams under way get so long to finish, in seconds.")
