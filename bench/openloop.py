@@ -24,6 +24,7 @@ class Outcomes:
     times: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
     asked: int = 0
     without_retry_after: int = 0  # of those that were refused
+    late_s: list[float] = field(default_factory=list)  # how much after it was due each was sent: the load's own doing
 
     def note(self, status: int, due_s: float, taken_s: float) -> None:
         self.times.setdefault(status, []).append((due_s - self.began_s, taken_s))
@@ -53,6 +54,7 @@ class Line(asyncio.Protocol):
 
     def ask(self, message: bytes, due_s: float) -> None:
         self._due_s, self._is_asking, self._head = due_s, True, b""
+        self._pool.outcomes.late_s.append(time.perf_counter() - due_s)
         self._transport.write(message)
 
     def data_received(self, data: bytes) -> None:

@@ -82,7 +82,7 @@ def overload(*, seconds: int) -> Section:
     head = (
         "offered", "a second", "answered well, a second", "of the peak", "after the onset", "refused",
         "refusal ms p50 / p99", "after the onset", "answer ms p50 / p99, after the onset", "alive ms p95",
-        "quiet tenant", "RSS MB", "neither",
+        "quiet tenant", "RSS MB", "neither", "load late ms p99",
     )  # fmt: skip
     steps = ", ".join(f"{run.offered:.0f}: {run.good(bound_s):.0f}" for run in tries)
     text = table(head, rows) + (
@@ -179,6 +179,7 @@ def _row(run: Run, bound_s: float, peak: float) -> tuple[str, ...]:
         f"{quiet[200]} of {quiet.total()}",
         f"{run.rss_mb:.0f}",
         str(neither + run.flood.without_retry_after),
+        f"{percentile(run.flood.late_s, 0.99) * 1000:.0f}",
     )
 
 
