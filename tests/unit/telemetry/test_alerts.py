@@ -214,3 +214,12 @@ def test_a_primary_that_is_passed_over_counts_as_not_having_answered(standing: s
     over = receipt(PASSED_OVER, passed_over=f"first: {standing}")
     (told,) = after(alerts("fallback_share > 0.4"), *[over] * 10)
     assert (told.figure, told.details["causes"]) == (1.0, {cause: 10})
+
+
+def test_a_full_gateway_is_told_once_and_when_it_is_over() -> None:
+    watch = alerts("overloaded", window_s=60.0)
+    (told,) = watch.sent_away(120, 0.0)
+    assert (told.event, told.subject, told.details) == ("raised", "all routes", {"refused": 120})
+    assert list(watch.sent_away(80, 1.0)) == []
+    assert list(watch.look(60.0)) == []
+    assert [over.event for over in watch.look(62.0)] == ["recovered"]
