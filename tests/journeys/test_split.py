@@ -1,5 +1,6 @@
 """A trial: requests divided among routes, each user with one arm, no application any the wiser."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import pytest
 from tests.journeys.rig import Rig, gateway
 from tests.journeys.test_management import ask, chat, made
+from typer.testing import CliRunner
 
+from polyroute.cli.main import build
 from polyroute.config.load import reads
 from polyroute.errors import ConfigError
 
@@ -56,6 +59,33 @@ async def test_a_stream_of_a_trial_says_its_arm(door: Rig) -> None:
     assert told.status == 200
     assert told.headers["x-polyroute-split"].startswith("trial=")
     assert "x-polyroute-split" not in (await chat(door, key, model="cautious")).headers
+
+
+def compared(folder: Path, *words: str) -> Any:
+    (folder / "polyroute.yaml").write_text(DOCUMENT)
+    done = CliRunner().invoke(build("compare"), ["compare", *words, "-c", str(folder / "polyroute.yaml")])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+async def test_the_arms_are_compared_by_feedback_and_cost_and_the_trial_says_whether_it_may_stop(
+    door: Rig, tmp_path: Path
+) -> None:
+    for n in range(40):
+        key = (await made(door, name=f"k{n}", user=f"u{n}"))["key"]
+        told = await chat(door, key, model="trial")
+        score = 1 if told.headers["x-polyroute-route"] == "cautious" else 0
+        body = {"receipt": told.headers["x-polyroute-request-id"], "score": score}
+        assert (await ask(door, "POST", "/v1/feedback", body, key=key)).status == 200
+    found = json.loads(compared(tmp_path, "--split", "trial", "--json"))
+    assert (found["verdict"], found["better"]) == ("stop: better", "cautious")
+    assert [(arm["arm"], arm["score"]["value"]) for arm in found["arms"]] == [("cautious", 1.0), ("thrifty", 0.0)]
+    assert sum(arm["requests"] for arm in found["arms"]) == sum(arm["score"]["n"] for arm in found["arms"]) == 40
+    assert all(arm["errors"]["value"] == 0 and arm["latency"]["value"] > 0 for arm in found["arms"])
+    cheaper = json.loads(compared(tmp_path, "--split", "trial", "--by", "cost", "--since", "1h", "--json"))
+    assert cheaper["arms"][0]["cost"]["value"] > cheaper["arms"][1]["cost"]["value"]
+    assert "stop: better: cautious is better in score" in compared(tmp_path, "--split", "trial")
+    assert "go on: fewer than two arms" in compared(tmp_path, "--split", "nothing")
 
 
 @pytest.mark.parametrize(

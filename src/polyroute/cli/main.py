@@ -22,6 +22,9 @@ VERBS = {
     "ask": Verb("asking:ask", "Put one prompt to a model or route."),
     "route": Verb("routing:route", "Show what would be decided for a prompt; no model is called."),
     "classify": Verb("classify:classify", "Say which class a text has; make a classifier from labelled rows."),
+    "moderate": Verb(
+        "moderate:moderate", "Say whether a text is flagged, and who settled it; make a moderator from labelled rows."
+    ),
     "explain": Verb("explaining:explain", "Show the six stages of a past request, with its attempts and its money."),
     "models": Verb("models:models", "List the models that routes may use, and where their facts come from."),
     "graph": Verb("graph:graph", "Draw the document's routes as a Mermaid flowchart."),
@@ -39,6 +42,7 @@ VERBS = {
     "drill": Verb(
         "drill.verb:drill", "Rehearse a provider's failure on past traffic, simulated; tell what fallbacks did."
     ),
+    "compare": Verb("compare:compare", "Show models or the arms of a split side by side: quality, cost, latency."),
     "train": Verb(
         "train:train",
         "Train a router on labelled rows; exit 1, and no file, where prompt length or chance routes as well.",

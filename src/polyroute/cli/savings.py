@@ -5,7 +5,7 @@ Every figure stands beside cost, latency and quality, unknown where it is not kn
 
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -17,8 +17,8 @@ from polyroute.catalog.cards import Catalogue
 from polyroute.cli.blend import read_blend, read_weights
 from polyroute.cli.blend import show as show_blend
 from polyroute.cli.mix import Counted, Part, mix
+from polyroute.cli.moments import moment
 from polyroute.cli.shell import ConfigOption, DebugOption, JsonOption, document_path, print_json, print_table, say, told
-from polyroute.config.durations import Duration
 from polyroute.config.load import read
 from polyroute.config.resolve import deployments
 from polyroute.stores.books import Books
@@ -93,7 +93,7 @@ def savings(
         return
     if models or prices or baseline:
         raise typer.BadParameter("`--models`, `--prices` and `--baseline` go with `--mix`")
-    start = _EVER if since is None else _start(since)
+    start = _EVER if since is None else moment(since)
     targets = {} if target is None else _targets(target)
     with told(debug=debug):
         loaded = read(document_path(config), os.environ)
@@ -222,16 +222,3 @@ def _targets(written: str) -> dict[str, float]:
     if len(weights) != len(_TIERS):
         raise typer.BadParameter("`--target` has three parts: simple/moderate/complex, as 70/20/10")
     return {tier: float(weight / sum(weights)) for tier, weight in zip(_TIERS, weights, strict=True)}
-
-
-def _start(since: str) -> datetime:
-    """A span of time back from now, or a date."""
-    try:
-        return datetime.now(UTC) - timedelta(seconds=Duration.read(since))
-    except ValueError:
-        pass
-    try:
-        at = datetime.fromisoformat(since)
-    except ValueError:
-        raise typer.BadParameter(f"`--since {since}` is neither a span (24h, 7d) nor a date (2026-01-31)") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
