@@ -93,6 +93,11 @@ def _selection(receipt: Receipt) -> Iterator[str]:
 
 
 def _execution(receipt: Receipt) -> Iterator[str]:
+    if receipt.cache == "coalesced":
+        yield f"shared the call of {receipt.cache_source}"
+    elif receipt.cache_source is not None:
+        age_s = receipt.cache_age_s or 0.0
+        yield f"nobody was called: the answer of {receipt.cache_source}, {age_s:.1f} s old, again ({receipt.cache})"
     for attempt in receipt.attempts:
         role = "" if attempt.role is None else f" ({attempt.role})"
         yield f"at {attempt.started_ms:.1f} ms  {attempt.deployment}{role}: {_how(attempt)}"
