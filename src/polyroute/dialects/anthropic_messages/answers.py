@@ -3,6 +3,7 @@
 import msgspec
 import orjson
 
+from polyroute.dialects.anthropic_messages.containers import kept_of
 from polyroute.dialects.anthropic_messages.failures import classify_event
 from polyroute.dialects.anthropic_messages.read_content import Block, read_parts
 from polyroute.dialects.anthropic_messages.stops import read_stop, write_stop
@@ -22,6 +23,7 @@ class _Skimmed(msgspec.Struct):
     stop_reason: str | None = None
     usage: object = None
     error: object = None
+    container: object = None
 
 
 _SKIM = msgspec.json.Decoder(_Skimmed)
@@ -36,7 +38,13 @@ def skim_response(body: bytes) -> Reply:
         raise classify_event({"error": answer.error})
     if answer.content is None:
         raise MalformedReply("the provider's answer has no content")
-    return Reply(usage=read_usage(answer.usage), model=answer.model, stop=read_stop(answer.stop_reason), wire=body)
+    return Reply(
+        usage=read_usage(answer.usage),
+        model=answer.model,
+        stop=read_stop(answer.stop_reason),
+        kept=kept_of(answer.container),
+        wire=body,
+    )
 
 
 def parse_response(body: bytes) -> Response:

@@ -50,7 +50,10 @@ def read_block(value: object, at: str) -> Part:
             missing(f"{at}.type", "a content block's type")
         wrong(f"{at}.type", "a content block's type", kind)
     read = _READERS.get(kind)
-    return Opaque(dialect=NAME, kind=kind, raw=block) if read is None else read(block, at)
+    if read is not None:
+        return read(block, at)
+    file = text(block.get("file_id"), f"{at}.file_id") if kind == "container_upload" else None
+    return Opaque(dialect=NAME, kind=kind, raw=block, file=file)
 
 
 def read_cache_mark(holder: Block, at: str) -> CacheMark | None:

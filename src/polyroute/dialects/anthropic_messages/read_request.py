@@ -12,7 +12,7 @@ from polyroute.dialects.anthropic_messages.read_content import NAME, read_cache_
 from polyroute.dialects.fields import array, boolean, integer, mapping, missing, number, one_of, text, wrong
 from polyroute.dialects.forbidden import media_at, refuse_forbidden, refuse_private
 from polyroute.types.content import Message, Part, Role, ToolResult
-from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Request, Tool, ToolChoice, Wire
+from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Reference, Request, Tool, ToolChoice, Wire
 
 FORWARDED_HEADERS = ("anthropic-version", "anthropic-beta")
 
@@ -63,6 +63,7 @@ def parse_request(body: dict[str, object], headers: Mapping[str, str], *, counti
         end_user=None if end_user is None else text(end_user, "metadata.user_id"),
         service_tier=None if (given := get("service_tier")) is None else text(given, "service_tier"),
         metadata={name: value for name, value in metadata.items() if name != "user_id"},
+        refers=_container(extensions["container"]) if "container" in extensions else (),
         extensions=extensions,
         wire=Wire(
             dialect=NAME,
@@ -70,6 +71,14 @@ def parse_request(body: dict[str, object], headers: Mapping[str, str], *, counti
             headers={name: value for name in FORWARDED_HEADERS if (value := headers.get(name)) is not None},
         ),
     )
+
+
+def _container(value: object) -> tuple[Reference, ...]:
+    """Where the provider's tools ran before, and left their files."""
+    named, at = (value["id"], "container.id") if isinstance(value, dict) and "id" in value else (value, "container")
+    if named is None or isinstance(named, dict):  # a new one, with these skills
+        return ()
+    return (Reference(id=text(named, at), field=at),)
 
 
 def _read_messages(system: object, value: object) -> tuple[Message, ...]:

@@ -4,6 +4,7 @@ The opening events wait for the first content, so that an error before it may st
 deployment. The closing events wait in `Ended`, for the books. Between them nothing is parsed.
 """
 
+from polyroute.dialects.anthropic_messages.containers import kept_of
 from polyroute.dialects.anthropic_messages.events import read_event, read_rest
 from polyroute.dialects.anthropic_messages.usage import later_usage, read_usage
 from polyroute.dialects.sse import MAX_EVENT_BYTES, EventSplitter
@@ -17,7 +18,9 @@ _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 
 class Tap:
-    __slots__ = ("_ended", "_held", "_model", "_opened", "_silent_bytes", "_splitter", "_stopped", "_tail", "_usage")
+    __slots__ = (
+        "_ended", "_held", "_kept", "_model", "_opened", "_silent_bytes", "_splitter", "_stopped", "_tail", "_usage",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._splitter = EventSplitter()
@@ -29,6 +32,7 @@ class Tap:
         self._ended = False
         self._model = ""
         self._usage: object = None
+        self._kept: tuple[str, ...] = ()
 
     def feed(self, data: bytes) -> list[Chunk]:
         passed: list[bytes] = []
@@ -67,10 +71,12 @@ class Tap:
                 model = message.get("model")
                 self._model = model if isinstance(model, str) else ""
                 self._usage = message.get("usage")
+                self._kept = kept_of(message.get("container"))
         if value is not None and kind == "message_delta":
             delta = value.get("delta")
             self._usage = later_usage(self._usage, value.get("usage"))
             self._stopped = self._stopped or (isinstance(delta, dict) and delta.get("stop_reason") is not None)
+            self._kept = (kept_of(delta.get("container")) if isinstance(delta, dict) else ()) or self._kept
             self._release(passed)
             self._tail.append(event)
         elif kind == "message_stop":
@@ -99,7 +105,8 @@ class Tap:
 
     def _end(self, chunks: list[Chunk]) -> None:
         self._ended = True
-        chunks.append(Ended(usage=read_usage(self._usage), model=self._model, wire=b"".join(self._tail)))
+        usage, tail = read_usage(self._usage), b"".join(self._tail)
+        chunks.append(Ended(usage=usage, model=self._model, wire=tail, kept=self._kept))
 
 
 def _says_something(event: dict[str, object] | None) -> bool:

@@ -26,7 +26,9 @@ def read_tools(value: object, at: str) -> tuple[Tool | ProviderTool, ...]:
 
 def read_tool(raw: dict[str, object], at: str) -> Tool | ProviderTool:
     kind = "function" if raw.get("type") is None else text(raw["type"], f"{at}.type")  # Mistral's may be left out
-    if kind == "custom" and isinstance(raw.get("custom"), dict):
+    if kind == "custom":
+        if raw.get("custom") is None:
+            missing(f"{at}.custom", "an object with `name`, `description` and `format`")
         tool = read_custom(mapping(raw["custom"], f"{at}.custom"), f"{at}.custom", inner="grammar")
         if tool is not None:
             return tool

@@ -1,6 +1,7 @@
 """Answers that a provider keeps: under which ids, and how they are asked for again. Pure.
 
-An answer has an id of its own, and so has each of its items; later requests may name both.
+An answer has an id of its own, and so has each of its items and each container its tools ran in; later requests may
+name them all.
 Source: OpenAI API reference, "Create a model response", `store` and `item_reference`.
 """
 
@@ -29,7 +30,9 @@ def kept_of(answer: SkimmedAnswer) -> tuple[str, ...]:
     """The answer's own id first; nothing where it says that it is not kept."""
     if answer.store is False or not is_id(answer.id):
         return ()
-    return (answer.id, *(item.id for item in answer.output[:_MOST_ITEMS] if is_id(item.id)))
+    items = answer.output[:_MOST_ITEMS]
+    containers = dict.fromkeys(item.container_id for item in items if is_id(item.container_id))
+    return (answer.id, *(item.id for item in items if is_id(item.id)), *containers)
 
 
 def kept_opening(event: dict[str, object]) -> tuple[str, ...]:

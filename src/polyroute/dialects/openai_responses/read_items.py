@@ -4,10 +4,12 @@ Items of one turn of the model (reasoning, words, calls) are one message. Items 
 as `Opaque`, alone in a message. Source: OpenAI API reference, "Create a model response", `input`.
 """
 
+from collections.abc import Iterator
 from typing import cast
 
 from polyroute.dialects.fields import array, mapping, missing, one_of, text, wrong
 from polyroute.dialects.forbidden import media_at
+from polyroute.dialects.named_ids import named_ids
 from polyroute.dialects.openai_responses.names import NAME, is_made
 from polyroute.errors import InvalidRequest
 from polyroute.types.content import (
@@ -78,8 +80,9 @@ def read_input(value: object, at: str, refers: list[Reference]) -> tuple[Message
                 _close(turn, messages)
                 messages.append(Message(role="tool", parts=(_result(item, place),)))
             case _:
-                if kind == "item_reference":
+                if kind == "item_reference" or (kind == "image_generation_call" and item.get("result") is None):
                     refers.append(refer(_string(item, "id", place), f"{place}.id"))
+                refers += _named(item, kind, place)
                 _close(turn, messages)
                 role = "tool" if kind.endswith("_output") else "assistant"
                 messages.append(Message(role=cast("Role", role), parts=(Opaque(dialect=NAME, kind=kind, raw=item),)))
@@ -96,6 +99,15 @@ def refer(kept: str, at: str, code: str = "not_found") -> Reference:
             code=code,
         )
     return Reference(id=kept, field=at)
+
+
+def _named(item: _Json, kind: str, at: str) -> Iterator[Reference]:
+    """Containers that a call ran in may be gone on with; of outputs, the files that callers hand in."""
+    container = item.get("container_id")
+    if isinstance(container, str):
+        yield Reference(id=container, field=f"{at}.container_id")
+    for name in ("environment", "output") if kind.endswith("_output") else ("environment",):
+        yield from named_ids(item.get(name), f"{at}.{name}")
 
 
 def _close(turn: list[Part], messages: list[Message]) -> None:

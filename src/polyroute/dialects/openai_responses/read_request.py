@@ -10,11 +10,12 @@ from typing import Any
 
 from polyroute.dialects.fields import array, boolean, integer, mapping, missing, number, one_of, text, wrong
 from polyroute.dialects.forbidden import refuse_forbidden
+from polyroute.dialects.named_ids import named_ids
 from polyroute.dialects.openai_responses.names import NAME
 from polyroute.dialects.openai_responses.read_items import read_input, refer
 from polyroute.dialects.openai_responses.read_tools import allowed_of, read_tool_choice, read_tools
 from polyroute.types.content import Message, Opaque, Text
-from polyroute.types.request import OutputFormat, Reasoning, Reference, Request, Wire
+from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Reference, Request, Wire
 
 LOGPROBS = "message.output_text.logprobs"  # in `include`
 _MAX_TOKENS = 2**31 - 1
@@ -53,6 +54,9 @@ def parse_request(body: dict[str, object]) -> Request:
         fields["tools"] = allowed_of(fields.get("tools", ()), choice)
     refers: list[Reference] = []
     messages = _messages(body, refers)
+    for index, tool in enumerate(fields.get("tools", ())):
+        if isinstance(tool, ProviderTool):
+            refers += named_ids(tool.raw, f"tools[{index}]")
     return Request(
         messages=messages,
         refers=tuple(refers),
@@ -94,7 +98,9 @@ def _conversation(value: object, at: str, refers: list[Reference]) -> bool:
 
 
 def _prompt(value: object, at: str, refers: list[Reference]) -> bool:
-    text(mapping(value, at).get("id"), f"{at}.id")
+    prompt = mapping(value, at)
+    text(prompt.get("id"), f"{at}.id")
+    refers += named_ids(prompt.get("variables"), f"{at}.variables")
     return True
 
 

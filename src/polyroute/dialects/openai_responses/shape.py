@@ -22,6 +22,7 @@ class SkimmedPart(Struct):
 class SkimmedItem(Struct):
     type: str | None = None
     id: Any = None
+    container_id: Any = None  # where a tool of the provider's ran
     content: list[SkimmedPart] | None = None
 
 

@@ -126,7 +126,6 @@ def test_a_block_becomes_its_part(block: dict[str, object], part: object) -> Non
             "title": "t",
             "content": [PNG],
         },
-        {"type": "container_upload", "file_id": "f"},
         {
             "type": "document",
             "source": {
@@ -140,6 +139,12 @@ def test_a_block_becomes_its_part(block: dict[str, object], part: object) -> Non
 def test_a_block_without_canonical_form_is_kept_whole(block: dict[str, object]) -> None:
     (part,) = parse_blocks(block)[0].parts
     assert part == Opaque(dialect="anthropic_messages", kind=str(block["type"]), raw=block)
+
+
+def test_a_file_for_a_container_is_kept_whole_and_named() -> None:
+    block: dict[str, object] = {"type": "container_upload", "file_id": "f"}
+    (part,) = parse_blocks(block)[0].parts
+    assert part == Opaque(dialect="anthropic_messages", kind="container_upload", raw=block, file="f")
 
 
 def test_tool_results_become_messages_of_their_own() -> None:

@@ -24,6 +24,8 @@ def answer(**more: Any) -> bytes:
     ("body", "kept"),
     [
         pytest.param(answer(), ("resp_1", "rs_1", "msg_1"), id="an answer and its items"),
+        pytest.param(answer(output=[{"id": "ci_1", "container_id": "c"}, {"id": "ci_2", "container_id": "c"}]),
+                     ("resp_1", "ci_1", "ci_2", "c"), id="the container its tools ran in"),
         pytest.param(answer(store=True), ("resp_1", "rs_1", "msg_1"), id="one that says so"),
         pytest.param(answer(store=False), (), id="one that is not kept"),
         pytest.param(answer(id=None), (), id="one without an id"),
@@ -32,7 +34,7 @@ def answer(**more: Any) -> bytes:
         pytest.param(answer(id="x" * 300), (), id="one whose id is too long"),
         pytest.param(answer(output=[{"type": "message", "id": {"a": 1}}]), ("resp_1",), id="an item whose id is none"),
     ],
-)
+)  # fmt: skip
 def test_an_answer_is_kept_under_its_ids(body: bytes, kept: tuple[str, ...]) -> None:
     assert DIALECT.skim_response(body).kept == kept
 
