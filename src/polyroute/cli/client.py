@@ -16,6 +16,14 @@ _DEADLINES = Deadlines(connect_s=5.0, first_token_s=600.0, between_tokens_s=600.
 _DONE = b"[DONE]"
 
 
+class Refused(PolyrouteError):
+    """The gateway's own word that it does not answer this request."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """What a gateway answered, and how it came about."""
 
@@ -88,7 +96,7 @@ class Client:
             raise PolyrouteError(f"`--url {self._root}` cannot be called: {exc}") from exc
         if reply.status >= 400:
             try:
-                raise PolyrouteError(f"the gateway says {reply.status}: {_message(await reply.read())}")
+                raise Refused(f"the gateway says {reply.status}: {_message(await reply.read())}", status=reply.status)
             finally:
                 reply.close()
         return reply
