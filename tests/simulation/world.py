@@ -477,8 +477,11 @@ class World:
                     Decimal(0),
                 )
                 wanted = max(Decimal(self.budget_nanos or 0).scaleb(-9) - booked, Decimal(0))
+                # What is settled while books are read that take time may count twice until they are read again; and a
+                # day that a set clock brought back is asked about at the next call.
+                at_most = left is not None and left < wanted and (self.is_remote or self.is_power)
                 self.check(
-                    left == wanted or (when == "quiet" and self.jumps),  # a day that nobody asked about since
+                    left == wanted or (when == "quiet" and (self.jumps or at_most)),
                     f"I3: {when}: {caller.team} has {left} left, and the books say {wanted}",
                 )
 
