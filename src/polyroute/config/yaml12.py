@@ -37,6 +37,7 @@ MAX_VALUES = 2_000_000  # aliases counted as often as they are used
 
 _MAX_DIGITS = 40  # of one number; more is a mistake or an attack
 _MAX_EXPONENT = 30
+_MOST = 2**63 - 1  # what is counted is kept in 64 bits
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -413,7 +414,10 @@ def plain(text: str) -> bool | int | Decimal | str | None:
     if (is_whole or _FLOAT.fullmatch(text)) and len(text) > _MAX_DIGITS:
         raise ValueError(f"a number of more than {_MAX_DIGITS} digits")
     if is_whole:
-        return int(text, 0) if text[1:2] in ("o", "x") else int(text)
+        whole = int(text, 0) if text[1:2] in ("o", "x") else int(text)
+        if abs(whole) > _MOST:
+            raise ValueError(f"{text} is beyond any number a setting can have")
+        return whole
     if _FLOAT.fullmatch(text):
         exponent = text.lower().partition("e")[2]
         if (

@@ -88,6 +88,8 @@ def test_keys_are_always_text() -> None:
         pytest.param("a: .inf", 1, "no number", id="infinity"),
         pytest.param("a: .nan", 1, "no number", id="not a number"),
         pytest.param("a: 1e999999999", 1, "beyond any number", id="a huge exponent"),
+        pytest.param("a: 9223372036854775808", 1, "beyond any number", id="more than is counted"),
+        pytest.param("a: -9223372036854775808", 1, "beyond any number", id="less than is counted"),
         pytest.param(f"a: {'1' * 5000}", 1, "digits", id="thousands of digits"),
         pytest.param("a:\n\tb: 1", 2, "not YAML", id="a tab"),
         pytest.param("a: [1, 2", 1, "not YAML", id="an unclosed list"),
