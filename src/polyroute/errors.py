@@ -4,7 +4,7 @@
     ├─ ConfigError               a list of problems, each with the path into the document
     ├─ CallerError               the caller can fix it
     │   ├─ InvalidRequest        the field at fault
-    │   │   └─ UnknownModel · UnknownObject · WrongMethod · TooLarge · Unsupported
+    │   │   └─ UnknownModel · UnknownObject · WrongMethod · TooLarge · Unsupported · ContentFlagged
     │   ├─ Unauthenticated · Forbidden · Conflict · Gone
     │   ├─ RateLimited           which limit, retry_after_s
     │   ├─ BudgetExceeded        which budget, spent_usd, limit_usd
@@ -90,6 +90,13 @@ class UnknownObject(InvalidRequest):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="not_found")
+
+
+class ContentFlagged(InvalidRequest):
+    """A route's moderator has flagged what was asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="content_policy_violation")
 
 
 class WrongMethod(InvalidRequest):

@@ -33,6 +33,7 @@ from polyroute.stages.route import ReviewPolicy, Routes
 from polyroute.stages.selection.plan import need_steps
 from polyroute.stages.validation import judge as validation
 from polyroute.stages.validation.judge import Case
+from polyroute.stages.validation.moderation.guarding import Guarding, refuse
 from polyroute.state.health.health import Health
 from polyroute.state.hedges import Hedge
 from polyroute.state.reviews import review_id
@@ -109,7 +110,7 @@ class RequestPath:
     async def _stream(self, prepared: Prepared) -> LiveAnswer:
         """As it arrives: what was taken out of the request is not put back yet, but where it was whole before."""
         is_held_back = prepared.route.judges and prepared.route.commit == "validated"
-        if is_held_back or prepared.route.review is not None:
+        if is_held_back or prepared.route.may_hold:
             return await self._stream_judged(prepared)
         if prepared.route.judges:
             told = f"{prepared.plan.reason}; the stream is told from its first token on, so no gate judges it"
@@ -161,9 +162,26 @@ class RequestPath:
         )
         run = Run(self._order(prepared, log), parts.around, meter, log)
         journey = Journey(prepared=prepared, run=run, meter=meter, admission=admission)
+        if prepared.route.moderation is not None:
+            journey = await self._moderated(journey, prepared.route.moderation)
         if prepared.again is None:
             return journey
         return await self._or_settle(journey, lambda: self._reconsidered(journey))
+
+    async def _moderated(self, journey: Journey, guarding: Guarding) -> Journey:
+        """The same journey, where its texts may go on. What was found of them is its answer, or decides about it."""
+        run, monotonic = journey.run, self._parts.around.monotonic
+        found = await self._or_settle(journey, lambda: guarding.look(journey.prepared.request, run.ask, monotonic))
+        prepared = journey.prepared
+        prepared.draft.moderation = found.told
+        if guarding.prompts == "answer":
+            prepared = replace(prepared, request=replace(prepared.request, rulings=found.rulings))
+            run.turn_to(self._order(prepared, run.log))
+        elif found.told.flagged and guarding.prompts == "review":
+            prepared = replace(prepared, route=replace(prepared.route, review=prepared.route.on_review))
+        elif found.told.flagged:
+            await self._or_settle(journey, lambda: refuse(found))
+        return replace(journey, prepared=prepared)
 
     async def _reconsidered(self, journey: Journey) -> Journey:
         """The same journey, planned by what models say the request is; their calls are its first attempts."""
@@ -178,6 +196,9 @@ class RequestPath:
         seen, spent = prepared.draft.classification, sum((run.log.spent_on(c.purpose, 0) for c in asked), ZERO_USD)
         if seen is not None:
             prepared.draft.classification = replace(seen, cost_usd=spent)
+        if (before := journey.prepared).draft.moderation is not None:
+            prepared.draft.moderation = before.draft.moderation
+            prepared = replace(prepared, route=replace(prepared.route, review=before.route.review))
         run.turn_to(self._order(prepared, run.log))
         return replace(journey, prepared=prepared)
 
@@ -314,7 +335,8 @@ class RequestPath:
             prepared.flight.reply = reply
         if prepared.guard is not None:
             reply = prepared.guard.restored_reply(reply)
-        policy = prepared.route.review or (prepared.route.on_review if journey.run.is_held else None)
+        route = journey.prepared.route
+        policy = route.review or (route.on_review if journey.run.is_held else None)
         if policy is not None:
             await self._or_settle(journey, lambda: self._hold(journey, reply, policy))
         receipt = await self._settle(journey, "settled", reply=reply)

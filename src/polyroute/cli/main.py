@@ -48,6 +48,8 @@ VERBS = {
         "Train a router on labelled rows; exit 1, and no file, where prompt length or chance routes as well.",
     ),
     "prove": Verb("prove:prove", "Show that a route pays, against each model alone and chance at equal cost."),
+    "replay": Verb("replay:replay", "Decide past requests anew by another document; no model is called."),
+    "what-if": Verb("what_if:what_if", "Past traffic under other circumstances: cost and choices."),
     "economics": Verb("economics:economics", "Price what customers use: invoices and quotes, exact to the cent."),
     "doctor": Verb(
         "doctor:doctor",

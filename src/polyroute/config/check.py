@@ -20,6 +20,7 @@ from polyroute.config.document import (
     Key,
     LlmClassifier,
     Model,
+    Moderation,
     PerToken,
     Placement,
     Provider,
@@ -49,6 +50,7 @@ _RESERVED_PROVIDERS = {
     "polyroute": "`polyroute/NAME` is a route",
     "pipeline": "`pipeline/NAME` is a pipeline",
     "logic": "`logic/ROUTE` is a route's answers without a model",
+    "moderation": "`moderation/ROUTE` is what a moderator rules",
     "auto": "it is the default route's name",
 }
 
@@ -227,6 +229,11 @@ class _Check:
         yield from acceptance_problems(path, route)
 
     def _target(self, path: str, target: str) -> Iterator[Problem]:
+        route = self._document.routes.get(target)
+        if route is not None and isinstance(route.strategy, Moderation):
+            message = f"`{target}` moderates, and answers nothing else"
+            yield Problem(path=path, message=message, fix=f"name it in the route: `moderation: {{by: {target}}}`")
+            return
         if target in self._known.models or target in self._known.routes:
             return
         provider, slash, upstream = target.partition("/")

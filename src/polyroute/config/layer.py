@@ -14,7 +14,7 @@ from msgspec.structs import asdict, replace
 
 from polyroute.config.check import check
 from polyroute.config.convert import convert, examine, value_reader
-from polyroute.config.document import DataPolicy, Document, Limits, Logic, Privacy, Route, Tenant
+from polyroute.config.document import DataPolicy, Document, Limits, Logic, Moderation, Privacy, Route, Tenant
 from polyroute.config.secret import Secret
 from polyroute.config.snapshot import builtins_of
 from polyroute.config.suggest import Vocabulary
@@ -124,6 +124,9 @@ def _changes(said: Struct, given: Mapping[str, object]) -> dict[str, Any]:
 def _fixed(path: str, changes: Mapping[str, Any]) -> Iterator[Problem]:
     for field in _FIXED & changes.keys():
         yield Problem(path=f"{path}.{field}", message="cannot be overridden", fix="change it in the document")
+    if isinstance(changes.get("strategy"), Moderation):
+        fix = "put it into a route of the document"
+        yield Problem(path=f"{path}.strategy", message="a moderator cannot be put into an override", fix=fix)
     if isinstance(changes.get("strategy"), Logic):
         fix = "put it into a route of the document"
         yield Problem(path=f"{path}.strategy", message="plain logic cannot be put into an override", fix=fix)

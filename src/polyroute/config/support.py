@@ -25,7 +25,7 @@ def _values(*values: object) -> frozenset[object]:
 
 
 _STRATEGIES = _values(
-    "fixed", "rules", "complexity", "task", "cheapest", "fastest", "cascade", "logic", "learned", "split"
+    "fixed", "rules", "complexity", "task", "cheapest", "fastest", "cascade", "logic", "learned", "moderation", "split"
 )
 
 GAPS = (

@@ -17,6 +17,7 @@ from polyroute.config.document import (
     Learned,
     LlmRouter,
     Logic,
+    Moderation,
     Route,
     Rules,
     Split,
@@ -47,6 +48,9 @@ def gate_targets(route: Route) -> Iterator[tuple[str, str]]:
     """The models that its gates ask, with the path inside the route."""
     for at, gate in enumerate(route.gates):
         yield from _of_gate(f"gates[{at}]", gate)
+    if isinstance(route.strategy, Moderation):
+        asked = (("model", route.strategy.model), ("llm", route.strategy.llm))
+        yield from ((f"strategy.{field}", target) for field, target in asked if target is not None)
     if isinstance(route.strategy, Cascade):
         for model, gates in route.strategy.gates.items():
             for at, gate in enumerate(gates):
@@ -100,6 +104,8 @@ def _of_strategy(strategy: Strategy) -> Iterator[tuple[str, str]]:
             yield "default", strategy.default
         case Logic():
             yield from _listed("otherwise", strategy.otherwise)
+        case Moderation():
+            return  # whom it asks answers nothing by itself
         case Split():
             yield from ((f"arms[{at}].route", arm.route) for at, arm in enumerate(strategy.arms))
 

@@ -17,6 +17,11 @@ from polyroute.types.response import Choice, Reply, Response, StopReason, Usage
 NAME = "openai_moderations"
 DEFAULT_MODEL = "omni-moderation-latest"  # API reference, `model`
 _MAX_INPUTS = 2048
+CATEGORIES = (  # of omni-moderation-latest (API reference, "The moderation object")
+    *("harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent"),
+    *("self-harm", "self-harm/intent", "self-harm/instructions", "sexual", "sexual/minors"),
+    *("violence", "violence/graphic"),
+)
 _KNOWN = frozenset({"model", "input"})
 
 

@@ -7,6 +7,7 @@ import orjson
 from msgspec import Struct
 
 from polyroute import errors
+from polyroute.stages.validation.moderation.guarding import GATE as MODERATION
 from polyroute.types.money import format_usd
 
 
@@ -48,11 +49,22 @@ TABLE: tuple[tuple[type[errors.PolyrouteError], int, str, str | None], ...] = (
 )
 _KEPT_STATUSES = range(400, 500)
 _OURS = (401, 403, 407)  # a provider's word on our credential, not on the request
+_UNCHANGED = {"x-should-retry": "false"}  # the same request would be told the same
 MAX_MESSAGE_BYTES = 1600  # a whole error stays within 2 KB
 
 
 def map_error(error: errors.PolyrouteError) -> Mapped:
     """How `error` is told to the caller."""
+    if isinstance(error, errors.PlanExhausted) and _is_flagged(error):
+        message = "the answer was flagged by the moderation of this route"
+        return Mapped(
+            status=400,
+            kind="invalid_request_error",
+            code="content_policy_violation",
+            field=None,
+            message=message,
+            headers=_UNCHANGED,
+        )
     if isinstance(error, errors.PlanExhausted) and (kept := _providers_word(error)) is not None:
         return kept
     for kind, status, name, code in TABLE:
@@ -66,6 +78,13 @@ def map_error(error: errors.PolyrouteError) -> Mapped:
                 headers=_headers(error),
             )
     raise TypeError(f"{type(error).__name__} has no row in the table") from error
+
+
+def _is_flagged(error: errors.PlanExhausted) -> bool:
+    """Whether it was a moderator that blocked the answer."""
+    answers = [attempt for attempt in error.attempts if attempt.purpose is None]
+    verdicts = answers[-1].verdicts if answers else ()
+    return bool(verdicts) and not verdicts[-1].accepted and verdicts[-1].gate == MODERATION
 
 
 def _providers_word(error: errors.PlanExhausted) -> Mapped | None:

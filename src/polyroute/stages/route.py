@@ -26,6 +26,7 @@ from polyroute.stages.validation.entropy import Entropy, wants_logprobs
 from polyroute.stages.validation.gates import MatchesSchema
 from polyroute.stages.validation.inquiry import weighs_doubt
 from polyroute.stages.validation.judge import Check
+from polyroute.stages.validation.moderation.guarding import Guarding
 from polyroute.state.hedges import Hedge
 from polyroute.types.access import Caller
 from polyroute.types.caching import CacheRule
@@ -73,6 +74,7 @@ class Route(Struct, frozen=True, kw_only=True):
     timeout_s: float = 600.0
     review: ReviewPolicy | None = None  # its answers are held for a person
     on_review: ReviewPolicy = ReviewPolicy()  # of answers that a gate has held
+    moderation: Guarding | None = None  # what is kept out of its requests
     prompt: str | None = None  # which one goes in front of its requests, as the document names it
     form: Form | None = None  # of its answers, as models are told it
     contract: Contract | None = None  # what every answer is brought into
@@ -87,6 +89,11 @@ class Route(Struct, frozen=True, kw_only=True):
     def judges(self) -> bool:
         """Whether an answer is looked at before it is given."""
         return bool(self.checks or self.levels) or self.contract is not None
+
+    @property
+    def may_hold(self) -> bool:
+        """Whether its answer may have to wait for a person, whatever it says."""
+        return self.review is not None or (self.moderation is not None and self.moderation.prompts == "review")
 
     def checks_for(self, model: str) -> tuple[Check, ...]:
         """What an answer of `model` must pass. Doubt is weighed only where it can lead somewhere."""

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from polyroute.telemetry.figures import Buckets, Sums
 from polyroute.telemetry.slate import Slates
 from polyroute.telemetry.tiers import Breach
+from polyroute.types.moderation import Ruling
 from polyroute.types.receipt import Attempt, Receipt
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -77,6 +78,9 @@ class Metrics(Collector):
         self._caches = Sums("polyroute_cache", "Requests by what a cache did", ("tier", "outcome"))
         self._left = Sums(
             "polyroute_budget_remaining_usd", "Left of a budget", ("budget",), is_gauge=True, across="own"
+        )
+        self._moderated = Sums(
+            "polyroute_moderated", "Texts by who settled them, and how", ("moderator", "stage", "outcome")
         )
         self._dropped = Sums("polyroute_telemetry_dropped", "What a collector did not take", ("kind",))
         self._alerts = Sums("polyroute_alerts", "Notices to those who watch", ("condition", "event"))
@@ -150,6 +154,9 @@ class Metrics(Collector):
         """Spans or figures that were not told."""
         self._dropped.figures[kind,] += count
 
+    def moderated(self, moderator: str, ruling: Ruling) -> None:
+        self._moderated.figures[moderator, ruling.stage, "flagged" if ruling.flagged else "allowed"] += 1
+
     def alerted(self, condition: str, event: str) -> None:
         self._alerts.figures[condition, event] += 1
 
@@ -185,6 +192,7 @@ class Metrics(Collector):
             self._quota,
             self._caches,
             self._left,
+            self._moderated,
             self._dropped,
             self._alerts,
             self._overhead,

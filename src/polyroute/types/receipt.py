@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from polyroute.types.access import Caller
+from polyroute.types.moderation import Moderation
 from polyroute.types.response import Usage
 from polyroute.types.routing import Assignment, Classification, Exclusion, Verdict
 from polyroute.types.trace import Trace
@@ -153,6 +154,7 @@ class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     times: StageTimes = StageTimes()
     review: str | None = None
     feedback: tuple[Feedback, ...] = ()  # joined on when it is read; never in the books
+    moderation: Moderation | None = None  # of what was asked; answers have it among their verdicts
     pii: dict[str, int] = {}  # kinds of personal data in the request, and how many different values of each
     pii_handling: tuple[str, ...] = ()  # "private", "redact"
     trace: Trace | None = None  # W3C; None: it belongs to no trace

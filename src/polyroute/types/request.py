@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from polyroute.types.content import CacheMark, Message, Text, text_of
+from polyroute.types.moderation import Ruling
 from polyroute.types.response import Units
 from polyroute.types.trace import Trace
 
@@ -82,6 +83,7 @@ Operation = Literal["chat", "embeddings", "moderation", "rerank", "image", "tran
 class Request(Struct, frozen=True, kw_only=True):
     model: str  # as asked: a route, a model or provider/model
     messages: tuple[Message, ...]
+    rulings: tuple[Ruling, ...] = ()  # of a moderation: what was found of each input
     operation: Operation = "chat"  # other than "chat": `messages` hold the input, one user message for each
     tools: tuple[Tool | ProviderTool, ...] = ()
     tool_choice: ToolChoice | None = None

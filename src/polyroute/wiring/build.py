@@ -67,6 +67,7 @@ from polyroute.wiring.alarms import Alarms
 from polyroute.wiring.classifiers import classifier_problems, learned, local_classifiers
 from polyroute.wiring.dialects import DIALECTS
 from polyroute.wiring.gates import gate_problems
+from polyroute.wiring.moderation import moderation_deployments, moderation_problems, moderators_of, said_in
 from polyroute.wiring.overload import bounds_of, figures_of
 from polyroute.wiring.overrides import Layers, layer_problems
 from polyroute.wiring.privacy import detector
@@ -94,6 +95,11 @@ class Built(Struct, frozen=True, kw_only=True):
     services: Services
     deployments: tuple[Deployment, ...]
     foundation: "Foundation"
+
+    @property
+    def moderators(self) -> tuple[str, ...]:
+        """The routes that moderate."""
+        return tuple(name for name, _ in said_in(self.snapshot.document))
 
     @property
     def path(self) -> RequestPath:
@@ -216,6 +222,7 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
         *gate_problems(document),
         *classifier_problems(document, loaded.folder),
         *router_problems(document, loaded.folder),
+        *moderation_problems(document, loaded.folder),
         *missing_prompts(document, foundation.records),
     ):
         raise ConfigError(loaded.placed(problems))
@@ -234,12 +241,13 @@ def assemble(loaded: Loaded, env: Mapping[str, str], foundation: Foundation) -> 
     notices = ReviewNotices(document, foundation.transport)
     book = RouteBook(
         document=document,
-        deployments={**_by_model(found), **logic_deployments(document)},
+        deployments={**_by_model(found), **logic_deployments(document), **moderation_deployments(document)},
         tasks=pack,
         today=_utc_now().date(),
         parsers=foundation.parsers,
         embedder=MiniLM(foundation.classing),
         routers=routers_of(document, loaded.folder),
+        moderators=moderators_of(document, loaded.folder, foundation.metrics.moderated),
     )
     keyed = KeyedProviders(workshop, foundation.drawer)
     routes = book.routes()

@@ -10,6 +10,7 @@ from polyroute.config.resolve import deployments
 from polyroute.errors import Problem
 from polyroute.wiring.classifiers import classifier_problems
 from polyroute.wiring.gates import gate_problems
+from polyroute.wiring.moderation import moderation_problems
 from polyroute.wiring.routers import router_problems
 
 
@@ -21,5 +22,6 @@ def standing_problems(loaded: Loaded, env: Mapping[str, str]) -> tuple[Problem, 
         *gate_problems(document),
         *classifier_problems(document, loaded.folder),
         *router_problems(document, loaded.folder),
+        *moderation_problems(document, loaded.folder),
         *contract(document, deployments(document, Catalogue())).problems,
     )

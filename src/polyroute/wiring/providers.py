@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,18 +21,19 @@ from polyroute.providers.bedrock import Bedrock, endpoint, region_of
 from polyroute.providers.gemini import Gemini
 from polyroute.providers.http import HttpProvider
 from polyroute.providers.logic import Fetch, LogicProvider, Lookup, Rule, Service
+from polyroute.providers.moderated import ModeratedProvider
 from polyroute.providers.openai import OpenAI
 from polyroute.providers.replay import Replay
 from polyroute.providers.simulated import Simulated, SimulatedModel
-from polyroute.stages.execution.wording import NO_PROMPT
-from polyroute.types.cards import Deadlines, Deployment, ModelCard, Price, Rates
+from polyroute.types.cards import Deadlines, Deployment
 from polyroute.types.quota import Quota
 from polyroute.wiring import dialects
+from polyroute.wiring.moderation import moderation_deployments
+from polyroute.wiring.ours import own_deployment
 from polyroute.wiring.routes import LOGIC, logic_model
 
 _BEDROCK_KEY = "AWS_BEARER_TOKEN_BEDROCK"  # a Bedrock API key, where AWS's own SDKs look for it
 _KEYLESS = ("simulated", "replay")
-_FREE = Price(rates=Rates(input=Decimal(0), output=Decimal(0)), source="no model is called")
 
 
 class Workshop(Struct, frozen=True, kw_only=True):
@@ -61,6 +61,7 @@ def build_providers(shop: Workshop) -> dict[str, Provider]:
     for name, logic in _logic_routes(shop.document):
         rules = {logic_model(name, at): _rule(answer) for at, answer in enumerate(logic.answers)}
         built[f"{LOGIC}/{name}"] = LogicProvider(rules, _fetch(shop.transport))
+    built |= dict.fromkeys(moderation_deployments(shop.document), ModeratedProvider())
     return built
 
 
@@ -86,18 +87,8 @@ def logic_deployments(document: Document) -> dict[str, tuple[Deployment, ...]]:
     """Plain logic stands in a plan like any model: one deployment per answer of a route."""
     return {
         (model := logic_model(name, at)): (
-            Deployment(
-                id=model,
-                model=model,
-                provider=f"{LOGIC}/{name}",
-                dialect="",
-                upstream_model=LOGIC,
-                card=ModelCard(id=model, prices=(_FREE,), source="document", latency_ms=0.0),
-                region=document.routes[name].region,  # it is said here, wherever that is
-                private=True,
-                is_ours=True,
-                quirks=frozenset({NO_PROMPT}),
-                max_tries=1,
+            own_deployment(
+                model, provider=f"{LOGIC}/{name}", upstream_model=LOGIC, region=document.routes[name].region
             ),
         )
         for name, logic in _logic_routes(document)

@@ -1,5 +1,6 @@
 """From what a document says of routes to what the path goes by: strategies, gates and deployments in hand."""
 
+import time
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -13,7 +14,8 @@ from polyroute.config import document as settings
 from polyroute.config.document import Document, names
 from polyroute.config.resolve import models_of
 from polyroute.errors import InvalidRequest, UnknownModel
-from polyroute.ports import Embedder, Strategy
+from polyroute.ports import Embedder, Monotonic, Strategy
+from polyroute.providers.moderated import MODERATION
 from polyroute.stages.assembly.savings import dearest
 from polyroute.stages.classification.asked import AskedClassifier
 from polyroute.stages.route import ReviewPolicy, Route, Routes
@@ -25,6 +27,8 @@ from polyroute.stages.selection.router import Router
 from polyroute.stages.selection.split import Arm, Split
 from polyroute.stages.validation.gates import Length
 from polyroute.stages.validation.judge import Check
+from polyroute.stages.validation.moderation.guarding import Guarding, Moderated
+from polyroute.stages.validation.moderation.moderator import Moderator
 from polyroute.stages.validation.parsing import Parsers
 from polyroute.state.hedges import Hedge
 from polyroute.telemetry.tiers import TierTarget
@@ -33,10 +37,12 @@ from polyroute.types.cards import Deployment
 from polyroute.types.routing import ChooseBy, StickyBy, Thresholds
 from polyroute.wiring.classifiers import classifiers_of
 from polyroute.wiring.gates import GateSmith, gate_of_call, helpers_of
+from polyroute.wiring.moderation import moderation_model
 from polyroute.wiring.privacy import boundary_of, rules_of
 from polyroute.wiring.prompts import contract_of, form_of
 
 LOGIC = "logic"  # the provider name of a route's plain-logic answers
+_OURS = (f"{LOGIC}/", f"{MODERATION}/")
 _OVER_MODELS: Mapping[str, type[strategies.Fixed | strategies.Cheapest | strategies.Fastest | strategies.Cascade]] = {
     "fixed": strategies.Fixed,
     "cheapest": strategies.Cheapest,
@@ -60,17 +66,19 @@ class RouteBook(Struct, frozen=True, kw_only=True):
     parsers: Parsers
     embedder: Embedder | None = None
     routers: Mapping[str, Router] = {}  # trained, by route
+    moderators: Mapping[str, Moderator] = {}  # by route
+    monotonic: Monotonic = time.monotonic
 
     def routes(self) -> Routes:
         built = {name: self._route(name, route) for name, route in self.document.routes.items()}
-        real = {name: found for name, found in self.deployments.items() if not name.startswith(f"{LOGIC}/")}
+        real = {name: found for name, found in self.deployments.items() if not name.startswith(_OURS)}
         models = {name: self._model(name, deployments) for name, deployments in real.items()}
         for name, deployments in real.items():
             for deployment in deployments:  # named with its provider, a model is called there and nowhere else
                 models.setdefault(
                     f"{deployment.provider}/{deployment.upstream_model}", self._model(name, (deployment,))
                 )
-        default = "auto" if "auto" in built else next(iter(built), None)
+        default = "auto" if "auto" in built else next((name for name in built if name not in self.moderators), None)
         return Routes(built, models, default)
 
     def layered(self, base: Routes) -> Routes:
@@ -135,11 +143,15 @@ class RouteBook(Struct, frozen=True, kw_only=True):
         smith = GateSmith(
             parsers=self.parsers, embedder=self.embedder, name_model=lambda target: self._models(target)[0]
         )
-        checks, levels = smith.checks(route.gates), self._levels(smith, route.strategy)
+        moderation, looked = self._moderation(name, route), self._looked(route)
+        checks = (*smith.checks(route.gates), *looked)
+        levels = {model: (*own, *looked) for model, own in self._levels(smith, route.strategy).items()}
         deployments = tuple(chain.from_iterable(self.deployments[model] for model in wanted))
         looked_at = classifiers_of(route)
         asked = tuple(self._asked(name) for name in looked_at if _asks(self.document, name))
         helpers = self._helpers(checks, levels, wanted) | {each.model: self.deployments[each.model] for each in asked}
+        if moderation is not None:
+            helpers |= {model: self.deployments[model] for model in moderation.moderator.asks}
         return Route(
             name=name,
             strategy_name=strategy_name,
@@ -173,6 +185,7 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             min_output_tokens=route.min_output_tokens,
             timeout_s=route.timeout_s,
             review=_review(route) if route.require_human_review else None,
+            moderation=moderation,
             prompt=route.prompt,
             form=form_of(name, route),
             contract=contract_of(route),
@@ -224,6 +237,8 @@ class RouteBook(Struct, frozen=True, kw_only=True):
                     answerers=tuple(logic_model(name, at) for at in range(len(logic.answers))),
                     otherwise=self._all(names(logic.otherwise)),
                 )
+            case settings.Moderation():
+                return "moderation", strategies.Fixed(models=(moderation_model(name),))
             case settings.Split(arms=arms):
                 return "split", strategies.Fixed(models=self._all(arm.route for arm in arms))
             case settings.Learned(models=models, quality_loss=loss):
@@ -259,6 +274,23 @@ class RouteBook(Struct, frozen=True, kw_only=True):
             timeout_s=said.timeout_s,
             max_output_tokens=said.max_output_tokens,
         )
+
+    def _moderation(self, name: str, route: settings.Route) -> Guarding | None:
+        """What is looked at before a model answers."""
+        if name in self.moderators:
+            return Guarding(moderator=self.moderators[name], prompts="answer")
+        said = route.moderation
+        if said is None or said.prompts == "off":
+            return None
+        return Guarding(moderator=self.moderators[said.by], prompts=said.prompts)
+
+    def _looked(self, route: settings.Route) -> tuple[Check, ...]:
+        """The gate that looks at answers, after all others: what they reject need not be looked at."""
+        said = route.moderation
+        if said is None or said.answers == "off":
+            return ()
+        gate = Moderated(moderator=self.moderators[said.by], monotonic=self.monotonic)
+        return (Check(gate=gate, on_reject=said.answers),)
 
     def _levels(self, smith: GateSmith, strategy: settings.Strategy | None) -> dict[str, tuple[Check, ...]]:
         if not isinstance(strategy, settings.Cascade):

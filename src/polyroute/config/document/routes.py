@@ -63,6 +63,19 @@ class Review(Settings, frozen=True):
     webhook: Annotated[Webhook | None, about("Told of each held answer and of each decision.")] = None
 
 
+OnFlagged = Literal["off", "block", "review"]
+
+
+class ModeratedBy(Settings, frozen=True):
+    """What a route lets a moderator look at."""
+
+    by: Annotated[str, about("A route whose strategy is `moderation`.")]
+    prompts: Annotated[
+        OnFlagged, about("Of a flagged request: it is refused before any model answers, or the answer is held.")
+    ] = "block"
+    answers: Annotated[OnFlagged, about("Of a flagged answer: an error in its place, or it is held.")] = "off"
+
+
 class Hedge(Settings, frozen=True):
     """A second deployment is asked beside one that is late; the first good answer wins, the other call is cut."""
 
@@ -91,6 +104,7 @@ class Route(Settings, frozen=True):
     ] = field(default_factory=dict)
     strategy: Annotated[Strategy | None, about("The rule that chooses the model.")] = None
     gates: Annotated[tuple[Gate, ...], about("What an answer must pass, in order.")] = ()
+    moderation: Annotated[ModeratedBy | None, about("What is kept out of its requests and answers.")] = None
     commit: Annotated[
         Literal["validated", "first_token"],
         about("Streams with gates: held until accepted, or passed on from the first token, and not judged."),

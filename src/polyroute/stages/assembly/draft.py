@@ -8,6 +8,7 @@ from polyroute.errors import PolyrouteError
 from polyroute.stages.assembly.savings import saving
 from polyroute.types.access import Caller
 from polyroute.types.cards import Deployment
+from polyroute.types.moderation import Moderation
 from polyroute.types.money import ZERO_USD
 from polyroute.types.receipt import Attempt, CandidateNote, Receipt, RequestState, StageTimes, milliseconds, usage_of
 from polyroute.types.routing import Assignment, Candidate, Classification, Exclusion, Plan
@@ -51,6 +52,7 @@ class Draft:
         self.paused_s = 0.0  # between attempts
         self.clamped_to: int | None = None
         self.review: str | None = None
+        self.moderation: Moderation | None = None
         self.pii: dict[str, int] = {}
         self.pii_handling: tuple[str, ...] = ()
         self.passed_over: str | None = None
@@ -129,6 +131,7 @@ class Draft:
             clamped_to=self.clamped_to,
             cache_key=self.cache_key,
             review=self.review,
+            moderation=self.moderation,
             pii=self.pii,
             pii_handling=self.pii_handling,
             passed_over=self.passed_over,
