@@ -144,7 +144,8 @@ class Flight:
         if self.has_leader or self.waiting or self.told or self.task is None or self.task.done():
             return
         self.is_open = False
-        self.task.cancel()
+        if not (self._chunks and isinstance(self._chunks[-1], Ended)):
+            self.task.cancel()
         await asyncio.wait({self.task})
 
 

@@ -7,8 +7,10 @@ asks in `_found`, after the exact one.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,6 +20,7 @@ from polyroute.flights import Flight, Heard
 from polyroute.joining import Joining, Ticket, told_again
 from polyroute.journey import Answer, Entry, LiveAnswer, Parts, Prepared
 from polyroute.live import Relayed, Restored, Told
+from polyroute.ports import TellsLater
 from polyroute.stages.assembly.gathered import WHOLE, gathered, is_good
 from polyroute.stages.selection.sameness import Asked, may_be_kept, place_of
 from polyroute.stages.selection.wishes import wish_of
@@ -26,6 +29,7 @@ from polyroute.types.receipt import Receipt, RequestState
 from polyroute.types.request import Request
 from polyroute.types.response import Chunk, Ended, Reply, Response, Resumed, StopReason, WireBytes
 
+_log = logging.getLogger(__name__)
 _MOST_JOINED = 2  # calls that may fail under a request before it calls alone
 
 
@@ -52,6 +56,7 @@ class Recalling:
         self._parts = parts
         self._ways = ways
         self._joining = Joining(parts)
+        self._storing = frozenset(n for n, dialect in parts.dialects.items() if isinstance(dialect, TellsLater))
         self._flights: dict[Place, Flight] = {}
         self._purges = 0
 
@@ -109,8 +114,9 @@ class Recalling:
         request, draft, guard = prepared.request, prepared.draft, prepared.guard
         wish = wish_of(entry.cache, entry.cache_control)
         is_open_text = guard is not None and bool(guard.private)  # what a guard left in it is kept nowhere
-        dialect = self._parts.dialects.get(draft.door)
-        if prepared.route.review is not None or is_open_text or not may_be_kept(request, dialect):
+        if prepared.route.review is not None or is_open_text:
+            return None
+        if not may_be_kept(request, is_stored=draft.door in self._storing):
             return None
         wording = prepared.wording
         place = place_of(
@@ -200,6 +206,7 @@ class Recalling:
     async def _lead(self, prepared: Prepared, search: _Search) -> Answer:
         flight, mine = self._take_off(prepared, search)
         flight.task = task = asyncio.create_task(self._call(mine, flight, search))
+        task.add_done_callback(_ended)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -224,6 +231,7 @@ class Recalling:
     async def _lead_stream(self, prepared: Prepared, search: _Search) -> LiveAnswer:
         flight, mine = self._take_off(prepared, search)
         flight.task = task = asyncio.create_task(self._relay(mine, flight, search))
+        task.add_done_callback(_ended)
         led = Led(flight, task)
         try:
             await flight.begun_or_over()
@@ -375,6 +383,13 @@ class Replayed:
 
     async def aclose(self) -> None:
         """Nothing is due any more."""
+
+
+def _ended(task: "asyncio.Task[Any]") -> None:
+    """Its caller may be gone by then: what was decided is in the books, what broke is told here."""
+    fault = None if task.cancelled() else task.exception()
+    if fault is not None and not isinstance(fault, PolyrouteError):
+        _log.error("a call for several requests failed inside the gateway", exc_info=fault)
 
 
 def _answer_of(receipt: Receipt, stop: StopReason) -> CachedAnswer:

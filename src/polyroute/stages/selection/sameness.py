@@ -13,7 +13,6 @@ from hashlib import sha256
 from msgspec import Struct, msgpack
 from msgspec.structs import replace
 
-from polyroute.ports import Dialect, TellsLater
 from polyroute.types.caching import Place
 from polyroute.types.request import ProviderTool, Request
 
@@ -52,13 +51,13 @@ def place_of(request: Request, asked: Asked) -> Place:
     return Place(tenant=asked.tenant, route=asked.route, key=sha256(msgpack.encode((asked, bare))).hexdigest())
 
 
-def may_be_kept(request: Request, dialect: Dialect | None) -> bool:
+def may_be_kept(request: Request, *, is_stored: bool) -> bool:
     """Whether its answer is only an answer: nothing that a tool of the provider does or finds now, and nothing that the
-    provider keeps, under an id that is one caller's alone. `dialect` is the door's.
+    provider keeps, under an id that is one caller's alone. `is_stored`: whether it keeps what says nothing of it.
     """
     if request.operation not in _OPERATIONS or request.refers or request.background:
         return False
     if any(isinstance(tool, ProviderTool) for tool in request.tools):
         return False
     stored = None if request.wire is None else request.wire.body.get("store")
-    return not (isinstance(dialect, TellsLater) if stored is None else stored)
+    return not (is_stored if stored is None else stored)

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from polyroute.dialects.openai_chat.dialect import OpenAIChat
 from polyroute.stages.selection.sameness import Asked, may_be_kept, place_of
 from polyroute.types.content import Message, Text
 from polyroute.types.request import (
@@ -141,4 +140,13 @@ def test_no_two_tenants_share_a_key(one: list[str], other: list[str]) -> None:
     ],
 )
 def test_only_what_is_an_answer_and_nothing_else_is_kept(request_: Request, is_kept: bool) -> None:
-    assert may_be_kept(request_, OpenAIChat()) is is_kept
+    assert may_be_kept(request_, is_stored=False) is is_kept
+
+
+@pytest.mark.parametrize(("store", "is_kept"), [(None, False), (True, False), (False, True)])
+def test_what_a_door_s_provider_keeps_unasked_is_kept_here_only_where_it_must_not(
+    store: bool | None, is_kept: bool
+) -> None:
+    body = BODY if store is None else {**BODY, "store": store}
+    request = replace(BASE, wire=Wire(dialect="openai_responses", body=body))
+    assert may_be_kept(request, is_stored=True) is is_kept
