@@ -95,17 +95,14 @@ class Joining:
         ticket.hold.settle(sum((attempt.cost_usd or ZERO_USD for attempt in attempts), ZERO_USD))
         draft.mark(parts.around.monotonic())
         receipt = self._joined(ticket, draft.receipt(state, attempts, parts.around.monotonic(), error=error))
-        try:
-            await self.book(ticket.prepared, receipt)
-        finally:
-            ticket.hold.booked()
+        await self.book(ticket.prepared, receipt, ticket.hold)
         return receipt
 
     def receipt_so_far(self, ticket: Ticket) -> Receipt:
         return self._joined(ticket, ticket.prepared.draft.receipt("open", (), self._parts.around.monotonic()))
 
-    async def book(self, prepared: Prepared, receipt: Receipt) -> None:
-        """Opens and settles a request that called nobody."""
+    async def book(self, prepared: Prepared, receipt: Receipt, hold: Hold | None = None) -> None:
+        """Opens and settles a request that called nobody: both, also where its caller leaves in between."""
         parts, draft = self._parts, prepared.draft
         opening = Opening(
             request_id=draft.request_id,
@@ -120,14 +117,20 @@ class Joining:
         settlement = Settlement(
             request_id=draft.request_id, settled_at=parts.utc_now(), state=receipt.state, receipt=receipt
         )
-        await parts.ledger.open(opening)
-        try:
+
+        async def write() -> None:
+            await parts.ledger.open(opening)
             await parts.ledger.settle(settlement)
-        except asyncio.CancelledError:
-            await asyncio.shield(parts.ledger.settle(settlement))  # to settle twice alike is to settle once
+            if hold is not None:
+                hold.booked()
             parts.observe(receipt)
+
+        writing = asyncio.ensure_future(write())
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.shield(writing)
             raise
-        parts.observe(receipt)
 
     async def _until(self, ticket: Ticket, event: Awaitable[None]) -> None:
         try:
