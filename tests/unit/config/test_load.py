@@ -392,7 +392,7 @@ routes:
   r: {primary: mm, fallback: [n, 3, nn], quality_floor: 1.5}
   s: {strategy: {use: complexty}}
   t: {primary: u}
-  u: {primary: t, cache: {exact: 5m}}
+  u: {primary: t, cache: {semantic: {ttl: 24h}}}
 keys: [{name: k, key: x}, {name: k, key: y}]
 limits: {per_user_per_minute: -1}
 """
@@ -416,7 +416,7 @@ limits: {per_user_per_minute: -1}
         (13, "routes.r.quality_floor"),
         (14, "routes.s.strategy.use"),
         (16, "routes.u.primary"),
-        (16, "routes.u.cache"),
+        (16, "routes.u.cache.semantic"),
         (17, "keys[1].name"),
         (18, "limits.per_user_per_minute"),
     ]

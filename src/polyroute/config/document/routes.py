@@ -35,7 +35,7 @@ class Cache(Settings, frozen=True):
 
     exact: Annotated[
         Duration | None, about("How long an answer is kept for the very same request of the same tenant; null: not.")
-    ] = Duration(300)
+    ] = field(default_factory=lambda: Duration(300))
     semantic: Annotated[SemanticCache | None, about("For requests that mean the same.")] = None
 
 
