@@ -61,14 +61,21 @@ class _Band(Struct, frozen=True, kw_only=True):
 def problems(tariff: Tariff) -> Iterator[Problem]:
     """What a tariff must not say; nothing is computed on a guess."""
     for name in ("unit_price_usd_per_million", "platform_fee_usd", "allowance_tokens"):
-        if getattr(tariff, name) < 0:
-            yield Problem(path=name, message=f"is {getattr(tariff, name)}: it cannot be negative")
+        value = Decimal(getattr(tariff, name))
+        if not value.is_finite():
+            yield Problem(path=name, message=f"is {value}: it must be a number")
+        elif value < 0:
+            yield Problem(path=name, message=f"is {value}: it cannot be negative")
     for at, band in enumerate(tariff.discounts):
         path = f"discounts[{at}]"
         if band.above_tokens < 0:
             yield Problem(path=f"{path}.above_tokens", message=f"is {band.above_tokens}: it cannot be negative")
-        if band.discount is not None and not 0 <= band.discount <= 1:
-            fix = f"{band.discount / 100} takes {band.discount} % off" if 1 < band.discount <= 100 else "0.15 is 15 %"
+        if band.discount is not None and not (band.discount.is_finite() and 0 <= band.discount <= 1):
+            fix = (
+                f"{band.discount / 100} takes {band.discount} % off"
+                if band.discount.is_finite() and 1 < band.discount <= 100
+                else "0.15 is 15 %"
+            )
             yield Problem(path=f"{path}.discount", message=f"is {band.discount}: it must be from 0 to 1", fix=fix)
     for at, (low, high) in enumerate(pairwise(tariff.discounts), start=1):
         if high.above_tokens <= low.above_tokens:

@@ -25,9 +25,15 @@ class Amounts(Protocol):
 def beyond(child: Amounts, parent: Amounts) -> tuple[str, str] | None:
     """The child's period whose amount is more than the parent's of the same or a longer one, with the parent's."""
     for at, short in enumerate(PERIODS):
-        amount = getattr(child, short)
+        amount = _known(child, short)
         for long in PERIODS[at:]:
-            most = getattr(parent, long)
+            most = _known(parent, long)
             if amount is not None and most is not None and amount > most:
                 return short, long
     return None
+
+
+def _known(amounts: Amounts, period: str) -> Decimal | None:
+    """What cannot be compared (a text that reads as no number) is told of where amounts are looked at singly."""
+    amount: Decimal | None = getattr(amounts, period)
+    return amount if amount is not None and amount.is_finite() else None

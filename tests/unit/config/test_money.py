@@ -24,6 +24,8 @@ def problems_of(text: str) -> list[str]:
         ("models: {m: {budget: {total_usd: 5}, deployments: [{provider: sim, budget: {weekly_usd: 6}}]}}",
          "models.m.deployments[0].budget.weekly_usd: 6 is more than models.m.budget.total_usd allows"),
         ("models: {m: sim/m}\nlimits: {per_user_daily_usd: 9, per_team_daily_usd: 8}", "limits.per_user.daily_usd"),
+        ('models: {m: sim/m}\nlimits: {per_user_daily_usd: "NaN", per_team_daily_usd: 8}', "is no amount of money"),
+        ('models: {m: sim/m}\nlimits: {per_user_daily_usd: 9, per_team_daily_usd: sNaN}', "is no amount of money"),
     ],
 )  # fmt: skip
 def test_a_part_is_not_allowed_more_than_the_whole(text: str, words: str) -> None:

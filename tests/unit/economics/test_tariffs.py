@@ -96,6 +96,12 @@ def test_graduated_never_costs_less_for_more(tokens: int) -> None:
     ("made", "path", "said"),
     [
         pytest.param(tariff(price="-1"), "unit_price_usd_per_million", "negative", id="a negative price"),
+        pytest.param(tariff(price="sNaN"), "unit_price_usd_per_million", "must be a number", id="a price that is none"),
+        pytest.param(tariff(fee="Infinity"), "platform_fee_usd", "must be a number", id="a fee without end"),
+        pytest.param(
+            tariff(discounts=(Discount(above_tokens=1, discount=Decimal("NaN")),)),
+            "discounts[0].discount", "from 0 to 1", id="a discount that is no number",
+        ),
         pytest.param(tariff(allowance=-1), "allowance_tokens", "negative", id="a negative allowance"),
         pytest.param(
             tariff(discounts=(Discount(above_tokens=1, discount=Decimal(15)),)),
