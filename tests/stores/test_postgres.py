@@ -16,6 +16,7 @@ from tests.rig.servers import Postgres
 from polyroute.errors import StoreError
 from polyroute.ports import Ledger
 from polyroute.stores.export import focus_lines, json_line
+from polyroute.stores.hits import hits_of
 from polyroute.stores.ledger import Durability, JournaledLedger
 from polyroute.stores.postgres.store import PostgresStore
 from polyroute.stores.sqlite.store import SqliteStore
@@ -92,6 +93,22 @@ async def test_books_read_the_same_everywhere(store: Store) -> None:
             assert b'"cost_usd":"0.003"' in json_line(entries[0])
             assert sum(piece.count("\n") for piece in focus_lines(entries)) == 5
             assert books.verify() == []
+
+
+async def test_what_caches_did_is_added_up_by_tenant_route_and_outcome(store: Store) -> None:
+    """Of requests in the database, and of those that are in a journal still."""
+    async with ledger_in(store) as ledger:
+        for number, cache in enumerate(("miss", "exact", "exact", "coalesced")):
+            opening, settlement = an_opening(f"req_{number}"), a_settlement(f"req_{number}")
+            await ledger.open(opening)
+            await ledger.settle(replace(settlement, receipt=replace(settlement.receipt, cache=cache)))
+            if number == 2:
+                await ledger.drain()
+        with store.open_books() as books:
+            (route,) = hits_of(books.caches())
+            assert books.caches(datetime(2100, 1, 1, tzinfo=UTC)) == []
+    assert (route.requests, route.hit_ratio) == (4, 0.75)
+    assert {name: tier.hits for name, tier in route.tiers.items()} == {"exact": 2, "coalesced": 1}
 
 
 async def test_what_a_dead_process_left_is_recovered_once(store: Store) -> None:
