@@ -2,8 +2,11 @@
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+from tests.journeys.rig import DOCUMENT, ask, gateway
+from tests.journeys.upstream import upstream
 from tests.rig.servers import Valkey
 
 from polyroute.stores.shared.answers import SharedAnswers
@@ -110,6 +113,23 @@ async def test_what_cannot_be_read_is_a_miss(valkey_server: Valkey, answers: Sha
     await connection.call(encode("SET", await only_name(connection), b"garbage", "PX", 60_000))
     connection.close()
     assert await answers.get(place()) is None
+
+
+async def test_what_one_gateway_answered_another_gives_again(valkey_server: Valkey, tmp_path: Path) -> None:
+    async with upstream() as provider:
+        store = f'store: {{{{database: "sqlite:///books.db", shared: "{valkey_server.url}"}}}}'
+        text = DOCUMENT.replace('store: {{database: "sqlite:///books.db"}}', store)
+        text = text.replace("keys:", "routes: {{kept: {{primary: gpt, cache: {{}}}}}}\nkeys:").format(url=provider.url)
+        folders = [tmp_path / name for name in ("one", "two")]
+        for folder in folders:
+            folder.mkdir()
+        async with gateway(text, folders[0]) as one, gateway(text, folders[1]) as two:
+            told = [await rig.post("/v1/chat/completions", ask(model="kept")) for rig in (one, two)]
+            assert [answer.headers["x-polyroute-cache"] for answer in told] == ["miss", "exact"]
+            assert told[0].body == told[1].body
+            valkey_server.server.stop()
+            away = await two.post("/v1/chat/completions", ask(model="kept"))
+            assert (away.status, away.headers["x-polyroute-cache"], len(provider.log)) == (200, "miss", 2)
 
 
 async def test_away_is_a_miss_and_never_an_error() -> None:
