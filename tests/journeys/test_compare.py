@@ -116,6 +116,14 @@ def test_the_cap_holds_over_all_runs_and_is_never_passed(folder: Path) -> None:
     assert "`unpriced` is not known" in unpriced.output
 
 
+def test_an_answer_whose_cost_is_not_known_counts_at_its_worst_in_later_runs_too(folder: Path) -> None:
+    first = json.loads(batch(folder, "--max-tokens", "20", "--max-usd", "0.5", models="small,broken").stdout)
+    rows = lines(folder)
+    assert all((row["cost_usd"]["broken"] is None) == ("reserved_usd" in row) for row in rows)
+    again = json.loads(batch(folder, "--max-tokens", "20", "--max-usd", "0.5", models="small,broken").stdout)
+    assert again["cost_usd"] == first["cost_usd"]
+
+
 def test_a_model_that_fails_is_told_in_its_row_and_has_no_score(folder: Path) -> None:
     assert batch(folder, "--judge", "critic", models="small,broken").exit_code == 0
     row = lines(folder)[0]

@@ -1,5 +1,6 @@
 """Past requests under another document, or at another price: decided anew, priced by the tokens that were booked."""
 
+import asyncio
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -128,6 +129,25 @@ def test_what_makes_no_sense_is_told(folder: Path, words: tuple[str, ...], code:
     done = run(folder, "what-if", *words)
     assert done.exit_code == code
     assert said in done.output
+
+
+async def test_a_trial_is_replayed_with_each_users_own_arm_and_a_changed_weight_moves_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI_KEY", KEY)
+    arms = "[{route: plain, weight: 1}, {route: cheap, weight: 1}]"
+    text = DOCUMENT.replace("keys:", f"  trial: {{strategy: {{use: split, arms: {arms}, sticky: user}}}}\nkeys:")
+    (tmp_path / "polyroute.yaml").write_text(text)
+    async with gateway(text, tmp_path) as door:
+        for n in range(24):
+            told = await door.post("/v1/chat/completions", ask("hi", "trial", max_tokens=20, user=f"end-{n}"))
+            assert told.status == 200
+    same = json.loads((await asyncio.to_thread(replay, tmp_path, text, "--json")).stdout)
+    assert (same["requests"], same["changed"]) == (24, 0)
+    text = text.replace("cheap, weight: 1", "cheap, weight: 1000")
+    more = json.loads((await asyncio.to_thread(replay, tmp_path, text, "--json")).stdout)
+    assert [(move["was"], move["now"]) for move in more["moves"]] == [("large", "small")]
+    assert usd(more["difference_usd"]) < 0
 
 
 def test_a_document_with_mistakes_and_an_empty_past_are_told(folder: Path) -> None:

@@ -43,6 +43,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     id: RowId
     cost_usd: dict[str, Decimal | None] = {}
     judge_usd: Decimal | None = None
+    reserved_usd: Decimal | None = None
 
 
 class Compared(Struct, frozen=True, kw_only=True):
@@ -148,16 +149,18 @@ async def compare_all(comparison: Comparison, file: Path, out: Path, max_usd: De
     with progress(len(todo), "compared") as steps, out.open("ab") as writing:
         for row_id, row in todo:
             messages = _messages(row)
-            if max_usd is not None and (worst := await comparison.worst_usd(messages)) + spent > max_usd:
+            worst = None if max_usd is None else await comparison.worst_usd(messages)
+            if max_usd is not None and worst is not None and worst + spent > max_usd:
                 stopped = (
                     f"the next prompt may cost ${format_usd(worst)}, and ${format_usd(spent)} of the "
                     f"${format_usd(max_usd)} is spent: raise `--max-usd`, or bound answers with `--max-tokens`"
                 )
                 break
             found = await comparison.of(messages)
-            writing.write(_line(row_id, row, found))
+            reserved = None if all(said.cost_usd is not None for said in found.answers) else worst
+            writing.write(_line(row_id, row, found, reserved))
             writing.flush()
-            spent += _sum(found)
+            spent += _sum(found) if reserved is None else reserved
             done += 1
             steps.advance()
     return Tally(done=done, left=len(rows) - done, cost_usd=spent, stopped=stopped)
@@ -206,7 +209,8 @@ def _kept(out: Path) -> dict[RowId, Kept]:
     return kept
 
 
-def _line(row_id: RowId, row: Asked, found: Compared) -> bytes:
+def _line(row_id: RowId, row: Asked, found: Compared, reserved: Decimal | None) -> bytes:
+    """`reserved`: what counts against the cap, where the cost of an answer is not known."""
     answers = found.answers
     inputs = [said.input_tokens for said in answers if said.input_tokens is not None]
     told: dict[str, object] = {
@@ -223,10 +227,14 @@ def _line(row_id: RowId, row: Asked, found: Compared) -> bytes:
         told["errors"] = errors
     if found.judge_usd is not None:
         told["judge_usd"] = found.judge_usd
+    if reserved is not None:
+        told["reserved_usd"] = reserved
     return to_json(told) + b"\n"
 
 
 def _spent(line: Kept) -> Decimal:
+    if line.reserved_usd is not None:
+        return line.reserved_usd
     known = (amount for amount in (*line.cost_usd.values(), line.judge_usd) if amount is not None)
     return sum(known, ZERO_USD)
 

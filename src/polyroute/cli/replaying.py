@@ -140,7 +140,7 @@ def _decided(path: RequestPath, receipt: Receipt, known: dict[str, Deployment], 
     assert usage is not None  # `replayable` leaves others out
     assert receipt.classification is not None
     asked = Asked(
-        model=receipt.requested_model,
+        model=_called(path, receipt),
         at_s=0.0,
         input_tokens=usage.total_input_tokens,
         output_tokens=usage.total_output_tokens,
@@ -168,6 +168,15 @@ def _decided(path: RequestPath, receipt: Receipt, known: dict[str, Deployment], 
         return replace(then, now=was, now_usd=_repriced(receipt, known, today), is_kept=is_kept)
     price = price_at(first.card, today)
     return replace(then, now=first.model, now_usd=None if price is None else cost(usage, price))
+
+
+def _called(path: RequestPath, receipt: Receipt) -> str:
+    """What was asked for; of a trial the arm that this very unit would have now."""
+    told = receipt.split
+    split = path.routes.find(told.split).split if told is not None and path.routes.is_route(told.split) else None
+    if told is None or split is None:
+        return receipt.requested_model
+    return split.arm_of(told.unit or receipt.request_id)
 
 
 def reads_words(route: Route) -> bool:

@@ -33,10 +33,14 @@ class Split(Struct, frozen=True, kw_only=True):
 
     def assign(self, request: Request, caller: Caller, session: str | None, request_id: str) -> Assignment:
         """A request that says nothing to stick by is on its own."""
-        unit = None if self.by is None else _unit(self.by, request, caller, session)
-        key = request_id.encode() if unit is None else unit
-        arm = min(self.arms, key=lambda arm: -log(_drawn(self.name, arm.route, key)) / arm.weight)
-        return Assignment(split=self.name, arm=arm.route, unit=None if unit is None else unit.hex()[:16])
+        key = None if self.by is None else _unit(self.by, request, caller, session)
+        unit = None if key is None else key.hex()[:16]
+        return Assignment(split=self.name, arm=self.arm_of(unit or request_id), unit=unit)
+
+    def arm_of(self, unit: str) -> str:
+        """`unit` is an assignment's own, or a request's id where it has none."""
+        key = unit.encode()
+        return min(self.arms, key=lambda arm: -log(_drawn(self.name, arm.route, key)) / arm.weight).route
 
 
 def _unit(by: SplitBy, request: Request, caller: Caller, session: str | None) -> bytes | None:
