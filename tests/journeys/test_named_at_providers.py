@@ -102,3 +102,22 @@ async def test_a_new_container_is_named_by_nobody(rig: Rig, provider: Upstream) 
     provider.answers(message(text_block("Hi")))
     body = {"model": "claude", "max_tokens": 9, "messages": [SAID], "container": {"skills": []}}
     assert (await rig.post("/v1/messages", body, key=OTHER)).status == 200
+
+
+GEMINI = [
+    ("cachedContent", {"cachedContent": "cachedContents/1"}),
+    ("tools.fileSearch.fileSearchStoreNames[0]", {"tools": [{"fileSearch": {"fileSearchStoreNames": ["stores/1"]}}]}),
+    ("tools.file_search.file_search_store_names[0]",
+     {"tools": [{"file_search": {"file_search_store_names": ["stores/1"]}}]}),
+    ("tools.retrieval.vertexRagStore.ragResources[0].ragCorpus",
+     {"tools": [{"retrieval": {"vertexRagStore": {"ragResources": [{"ragCorpus": "corpora/1"}]}}}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "more"), GEMINI, ids=[field for field, _ in GEMINI])
+async def test_googles_stores_are_not_named_by_strangers(rig: Rig, field: str, more: dict[str, object]) -> None:
+    body = {"contents": [{"role": "user", "parts": [{"text": "x"}]}], **more}
+    told = await rig.post("/v1beta/models/gpt:generateContent", body, key=OTHER)
+    error = told.json["error"]
+    assert (told.status, error["code"], error["status"]) == (400, 400, "INVALID_ARGUMENT")
+    assert field.lower().replace("_", "") in error["message"].lower().replace("_", "")

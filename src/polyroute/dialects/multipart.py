@@ -109,7 +109,7 @@ def flag(value: object, at: str) -> bool:
 
 def count(value: object, at: str, low: int, high: int) -> int:
     """Likewise, a whole number; both ends are inclusive."""
-    is_digits = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10
+    is_digits = isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20
     return integer(int(str(value)) if is_digits else value, at, low, high)
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from polyroute.types.request import Reference
 
-_ONE = ("file_id", "container_id", "container")
-_MANY = ("file_ids", "vector_store_ids")
+_ONE = ("file_id", "container_id", "container", "ragCorpus", "rag_corpus", "datastore")
+_MANY = ("file_ids", "vector_store_ids", "fileSearchStoreNames", "file_search_store_names")
 
 
 def named_ids(value: object, at: str) -> Iterator[Reference]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyroute.dialects.multipart import fields_of, read_form
+from polyroute.dialects.multipart import count, fields_of, read_form
 from polyroute.errors import InvalidRequest
 
 KIND = "multipart/form-data; boundary=xyz"
@@ -92,3 +92,9 @@ def test_an_error_names_the_field(raw: bytes, field: str) -> None:
 def test_garbage_is_refused_and_nothing_else(raw: bytes) -> None:
     with pytest.raises(InvalidRequest):
         read_form(raw, KIND)
+
+
+@pytest.mark.parametrize("given", ["11", "100000000000"])
+def test_a_count_that_is_too_high_is_told_how_high_it_may_be(given: str) -> None:
+    with pytest.raises(InvalidRequest, match="`n` must be at most 10"):
+        count(given, "n", 1, 10)

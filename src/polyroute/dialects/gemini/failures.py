@@ -66,7 +66,8 @@ def classify_event(event: object) -> ProviderError:
 
 def error_object(kind: str, message: str, *, field: str | None, code: str | None) -> dict[str, object]:
     """Google's error body; our code and field go where Google has a reason and its circumstances."""
-    status = _STATUS_OF_CODE.get(code or "") or _STATUS_OF_KIND.get(kind, 500)
+    is_named = code == "not_found" and field is not None  # within a request, which is wrong then
+    status = 400 if is_named else _STATUS_OF_CODE.get(code or "") or _STATUS_OF_KIND.get(kind, 500)
     error: dict[str, object] = {"code": status, "message": message, "status": _WORD_OF[status]}
     if code is not None:
         info: dict[str, object] = {

@@ -14,8 +14,9 @@ from polyroute.dialects.gemini.names import NAME, Block, camel, camel_name
 from polyroute.dialects.gemini.read_content import items, read_parts
 from polyroute.dialects.gemini.read_tools import read_choice, read_tools
 from polyroute.dialects.gemini.schemas import from_openapi
+from polyroute.dialects.named_ids import named_ids
 from polyroute.types.content import Message, Opaque, Role, ToolResult
-from polyroute.types.request import OutputFormat, Reasoning, Reference, Request, Wire
+from polyroute.types.request import OutputFormat, ProviderTool, Reasoning, Reference, Request, Tool, Wire
 
 _CANONICAL = frozenset({
     "model", "stream", "contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "cachedContent",
@@ -48,7 +49,7 @@ def parse_request(given: Block) -> Request:
     return Request(
         model=text(get("model"), "model"),
         messages=tuple(_messages(body)),
-        refers=() if (kept := get("cachedContent")) is None else (_cached(kept),),
+        refers=tuple(_refers(get("cachedContent"), tools)),
         tools=choice.tools,
         tool_choice=choice.choice,
         output=_output(config, extensions),
@@ -73,8 +74,12 @@ def parse_request(given: Block) -> Request:
     )
 
 
-def _cached(value: object) -> Reference:
-    return Reference(id=text(value, "cachedContent"), field="cachedContent")
+def _refers(cached: object, tools: tuple[Tool | ProviderTool, ...]) -> Iterator[Reference]:
+    if cached is not None:
+        yield Reference(id=text(cached, "cachedContent"), field="cachedContent")
+    for tool in tools:
+        if isinstance(tool, ProviderTool):
+            yield from named_ids(tool.raw, "tools")
 
 
 def _messages(body: Block) -> Iterator[Message]:
