@@ -83,6 +83,7 @@ async def test_what_came_in_one_form_is_told_in_either(
     second = await rig.post(CHAT, {**ask(model="kept"), **(told_live if again_streams else {})})
     assert (first.status, second.status, cache_of(second), len(provider.log)) == (200, 200, "exact", 1)
     assert (_text(first), _text(second)) == ("hello", "hello")
+    assert second.headers["x-polyroute-cost-usd"] == "0"
     assert _usage(second) == _usage(first) == (11, 7)
 
 

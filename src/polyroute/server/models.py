@@ -104,7 +104,10 @@ async def _stream(exchange: Exchange, services: Services, dialect: Dialect, requ
     call_later = asyncio.get_running_loop().call_later
     pulse = KeepAlive(mark_of(dialect), services.keepalive_s, exchange.interject, call_later)
     try:
-        await exchange.start_events(dialect.stream_type, answer_headers(exchange, services, live.receipt, final=False))
+        is_final = live.receipt.state != "open"  # it was whole before its stream began
+        await exchange.start_events(
+            dialect.stream_type, answer_headers(exchange, services, live.receipt, final=is_final)
+        )
         async for chunk in chunks:
             if isinstance(chunk, Ended):
                 await exchange.end_events(writer.end(chunk, report(live.receipt)))
