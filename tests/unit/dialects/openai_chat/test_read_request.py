@@ -205,6 +205,7 @@ def test_allowed_tools_are_a_shorter_list() -> None:
         ({"tools": ["f"]}, "tools[0]"),
         ({"tools": [{"type": "function"}]}, "tools[0].function"),
         ({"tools": [{"type": 1}]}, "tools[0].type"),
+        ({"tools": [{"type": "custom", "custom": None}]}, "tools[0].custom"),
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
         ({"tools": [{"type": "function", "function": {"name": 1}}]}, "tools[0].function.name"),
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": []}}]},
