@@ -123,7 +123,7 @@ class _Examiner:
             case inspect.VarTupleType():
                 items = [self.value(kind.item_type, item, f"{path}[{at}]") for at, item in enumerate(value)]
                 if len(items) < (kind.min_length or 0):
-                    self._report(path, "is empty: it needs at least one entry")
+                    self._report(path, _too_few(len(items), kind.min_length or 0))
                     return _BAD
                 places = tuple(at for at, item in enumerate(items) if item is not _BAD)
                 if len(places) == len(items):
@@ -338,7 +338,13 @@ def _range_words(kind: inspect.IntType | inspect.FloatType) -> str:
         return f" from {low:g} to {high:g}"
     if low is not None:
         return f" of at least {low:g}"
-    return f" of more than {kind.gt:g}" if kind.gt is not None else ""
+    most = f" and at most {high:g}" if high is not None else ""
+    return f" of more than {kind.gt:g}{most}" if kind.gt is not None else ""
+
+
+def _too_few(count: int, least: int) -> str:
+    entries = "one entry" if least == 1 else f"{least} entries"
+    return f"is empty: it needs at least {entries}" if not count else f"has {count} of at least {entries}"
 
 
 def _in_range(kind: inspect.IntType | inspect.FloatType, number: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from polyroute.config.convert import convert, examine, shown, value_reader
 from polyroute.config.sources import SecretReader
 from polyroute.config.yaml12 import FromEnv
@@ -37,3 +39,18 @@ def test_values_from_the_environment_are_shown_by_name() -> None:
     assert shown("x" * 500).endswith("…")
     values: list[object] = [None, True, [], {}, 5]
     assert [shown(value) for value in values] == ["nothing", "true", "a list", "a mapping", "5"]
+
+
+@pytest.mark.parametrize(
+    ("route", "said"),
+    [
+        ({"hedge": {"max_share": 0.5}}, "must be a number of more than 0 and at most 0.05, got 0.5"),
+        ({"hedge": {"after_ms": 0}}, "must be a number of more than 0, got 0"),
+        ({"strategy": {"use": "learned", "artifact": "a", "models": ["m"]}}, "has 1 of at least 2 entries"),
+        ({"strategy": {"use": "learned", "artifact": "a", "models": []}}, "is empty: it needs at least 2 entries"),
+        ({"strategy": {"use": "cascade", "models": []}}, "is empty: it needs at least one entry"),
+    ],
+)
+def test_bounds_are_told_whole(route: dict[str, object], said: str) -> None:
+    (problem,) = examine({"routes": {"r": route}}, READ).problems
+    assert problem.message == said
