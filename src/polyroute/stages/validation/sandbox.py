@@ -108,11 +108,11 @@ def outcome(said: bytes) -> Outcome:
 
 def same(want: str, got: str) -> bool:
     """As text, but for blanks; or as Python values, floats within a relative 1e-6. Of an error only its kind counts."""
+    if want.startswith("Traceback") or got.startswith("Traceback"):
+        return want.startswith("Traceback") and _error(want) == _error(got)
     want, got = " ".join(want.split()), " ".join(got.split())
     if want == got or (want == "None" and not got):
         return True
-    if want.startswith("Traceback") or got.startswith("Traceback"):
-        return want.startswith("Traceback") and _error(want) == _error(got)
     try:
         return _alike(ast.literal_eval(want), ast.literal_eval(got))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -120,9 +120,15 @@ def same(want: str, got: str) -> bool:
 
 
 def _error(told: str) -> str:
-    """The error's class in a shortened traceback."""
-    before, _, _ = told.partition(": ")
-    return before.rpartition(" ")[2].rpartition(".")[2] if ": " in told else told.rpartition(" ")[2].rpartition(".")[2]
+    """The error's class: in a question's traceback it stands on the last line, in ours on the first."""
+    lines = [line for line in told.splitlines() if line and not line[0].isspace()]
+    line = lines[-1] if lines[0].startswith("Traceback (") else lines[0]
+    return (
+        line.rpartition("Traceback (most recent call last): ")[2]
+        .partition(":")[0]
+        .rpartition(" ")[2]
+        .rpartition(".")[2]
+    )
 
 
 def _alike(want: object, got: object) -> bool:
