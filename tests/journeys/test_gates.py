@@ -227,6 +227,20 @@ async def test_no_cascade_where_it_cannot_pay_and_the_receipt_says_why(tmp_path:
     assert receipt.plan_reason.endswith("0% of its answers pass (declared)")
 
 
+async def test_what_a_level_does_lately_is_known_after_a_restart(tmp_path: Path) -> None:
+    recorded(tmp_path, ("q", {"cheap": "no", "strong": "yes"}))
+    document = cascade("[{use: regex, matches: yes}]").replace("cheap, price: {input: 1,", "cheap, price: {input: 50,")
+    async with gateway(document, tmp_path) as rig:
+        first = await rig.receipt(await ask(rig))
+        for _ in range(40):
+            await ask(rig)
+    async with gateway(document, tmp_path) as rig:
+        receipt = await rig.receipt(await ask(rig))
+    assert [a.model for a in first.attempts] == ["cheap", "strong"]
+    assert [a.model for a in receipt.attempts] == ["strong"]
+    assert receipt.plan_reason.startswith("straight to strong, no cascade; cheap is left out: $")
+
+
 async def test_a_route_outside_of_its_band_raises_the_alarm(tmp_path: Path) -> None:
     recorded(tmp_path, ("q", {"cheap": "no", "strong": "yes"}))
     document = cascade("[{use: regex, matches: yes}]", ", pass_rate: {cheap: 1}, escalation_band: {max: 0.4}")

@@ -1,12 +1,15 @@
 """How cascades did lately: which share of each model's answers passed, how many requests escalated, what that took.
 
 Of this process, and fading: an observation counts half after an hour, so that a level that was left out for failing
-too often is tried again, and what was true yesterday does not decide today.
+too often is tried again, and what was true yesterday does not decide today. `remembered` and `recall` carry the shares
+over a restart.
 """
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from polyroute.types.receipt import Receipt
@@ -35,14 +38,21 @@ class Standing(Struct, frozen=True, kw_only=True):
     escalated_p95_s: float | None
 
 
+class Remembered(Struct, frozen=True, kw_only=True):
+    """What outlives the process: hits and totals, as they stood then."""
+
+    at: datetime  # aware UTC
+    passed: dict[str, dict[str, tuple[float, float]]]  # by route and model
+    escalated: dict[str, tuple[float, float]]  # by route
+
+
 class _Tally:
     """Two fading counts."""
 
     __slots__ = ("_at_s", "hits", "total")
 
-    def __init__(self) -> None:
-        self.hits = self.total = 0.0
-        self._at_s = 0.0
+    def __init__(self, hits: float = 0.0, total: float = 0.0, at_s: float = 0.0) -> None:
+        self.hits, self.total, self._at_s = hits, total, at_s
 
     def note(self, is_hit: bool, now_s: float) -> None:
         self.fade(now_s)
@@ -52,6 +62,10 @@ class _Tally:
     def fade(self, now_s: float) -> None:
         left = 0.5 ** ((now_s - self._at_s) / HALF_LIFE_S)
         self.hits, self.total, self._at_s = self.hits * left, self.total * left, now_s
+
+    def standing(self, now_s: float) -> tuple[float, float]:
+        self.fade(now_s)
+        return self.hits, self.total
 
 
 class _Route:
@@ -102,6 +116,35 @@ class Escalations:
         seen.straight += "is left out: " in receipt.plan_reason
         seen.took_s[has_escalated].append(receipt.total_ms / 1000)
         self._watch(receipt.route, seen)
+
+    def remembered(self, now: datetime) -> bytes:
+        """For `recall`, by another process."""
+        now_s = self._monotonic()
+        return msgspec.json.encode(
+            Remembered(
+                at=now,
+                passed={
+                    route: {model: tally.standing(now_s) for model, tally in seen.passed.items()}
+                    for route, seen in self._routes.items()
+                },
+                escalated={route: seen.escalations.standing(now_s) for route, seen in self._routes.items()},
+            )
+        )
+
+    def recall(self, told: bytes, now: datetime) -> None:
+        """Before the first request. What was told in another form, or of the future, is forgotten."""
+        try:
+            before = msgspec.json.decode(told, type=Remembered)
+            aged_s = (now - before.at).total_seconds()
+        except (msgspec.DecodeError, TypeError):
+            return
+        if aged_s < 0:
+            return
+        since_s = self._monotonic() - aged_s
+        for route, models in before.passed.items():
+            seen = self._routes.setdefault(route, _Route())
+            seen.passed = {model: _Tally(hits, total, since_s) for model, (hits, total) in models.items()}
+            seen.escalations = _Tally(*before.escalated.get(route, (0.0, 0.0)), since_s)
 
     def standings(self) -> list[Standing]:
         return [

@@ -75,6 +75,7 @@ from polyroute.wiring.prompts import missing_prompts, registry
 from polyroute.wiring.provider_keys import Drawer, KeyedProviders, open_seal
 from polyroute.wiring.providers import Workshop, keyed_providers, logic_deployments
 from polyroute.wiring.purging import PurgeWatch
+from polyroute.wiring.remembering import recall, remember
 from polyroute.wiring.retention import keep_to_it
 from polyroute.wiring.reviewing import ReviewNotices, hold
 from polyroute.wiring.routers import router_problems, routers_of
@@ -206,10 +207,13 @@ async def open_gateway(loaded: Loaded, env: Mapping[str, str], post: Post | None
         await foundation.purge_watch.refresh(answers.purge)
         built = assemble(loaded, env, foundation)
         await learned(document, built.services.sorter.local)
+        await recall(watch.escalations, records)
         keeper = asyncio.create_task(upkeep.keep_up(foundation), name="polyroute-upkeep")
         stack.push_async_callback(upkeep.end, keeper)
         stack.push_async_callback(upkeep.end, asyncio.create_task(watch.run(), name="polyroute-watch"))
         if foundation.leads:
+            remembering = remember(watch.escalations, records)
+            stack.push_async_callback(upkeep.end, asyncio.create_task(remembering, name="polyroute-remember"))
             keeping = keep_to_it(document.store.retention, ledger, built.services.reviews, _utc_now)
             stack.push_async_callback(upkeep.end, asyncio.create_task(keeping, name="polyroute-retention"))
         yield built

@@ -1,6 +1,8 @@
 """Pass rates, escalation rates and their band, from receipts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from polyroute.state.escalations import HALF_LIFE_S, LEAST, Band, Escalations
 from polyroute.types.access import Caller
@@ -87,3 +89,28 @@ def test_time_is_told_apart_by_escalation() -> None:
     (standing,) = watched.escalations.standings()
     assert (standing.p95_s, standing.escalated_p95_s) == (0.018, 0.118)
     assert standing.escalated == {"cheap": 20}
+
+
+def test_what_was_found_outlives_the_process_and_fades_meanwhile() -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    before, after = Escalations(lambda: 5_000.0), Escalations(lambda: 7.0)
+    for number in range(200):
+        before.note(receipt(escalated=number % 4 == 0))
+    after.recall(before.remembered(now), now + timedelta(seconds=HALF_LIFE_S))
+    assert after.pass_rates("r") == {"cheap": (75 + 1) / (100 + 2)}
+    assert after.standings()[0].rate == 0.25
+
+
+@pytest.mark.parametrize("told", [b"", b"[]", b'{"at": 1}', b'{"at":"2026-03-01","passed":{},"escalated":{}}'])
+def test_what_cannot_be_recalled_is_forgotten(told: bytes) -> None:
+    escalations = Escalations(lambda: 0.0)
+    escalations.recall(told, datetime(2026, 3, 1, tzinfo=UTC))
+    assert escalations.standings() == []
+
+
+def test_what_is_of_the_future_is_forgotten() -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    before, after = Escalations(lambda: 0.0), Escalations(lambda: 0.0)
+    before.note(receipt(escalated=False))
+    after.recall(before.remembered(now), now - timedelta(seconds=1))
+    assert after.standings() == []
