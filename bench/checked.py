@@ -24,9 +24,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "checked-answers.md"
 HEADING = """# Checked answers
 
 What gates and cascades find on recorded answers of real models. Written by `python -m bench.gates`,
-`python -m bench.cascade` and `python -m bench.classify`, through a running gateway with the `replay` provider; the data lie beside the checkout, in
-`../shared/data`. Whatever was chosen was chosen on one half of the rows (SHA-256 of the id, even) and frozen; figures
-are of the other half unless a line says otherwise. Intervals are Wilson's, 95 %.
+`python -m bench.cascade` and `python -m bench.classify`, through a running gateway with the `replay` provider, and by
+`python -m bench.moderation`; the data lie beside the checkout, in `../shared/data`. Whatever was chosen was chosen on
+one half of the rows (SHA-256 of the id, even) and frozen; figures are of the other half unless a line says otherwise.
+Intervals are Wilson's, 95 %.
 """
 _BASE = 'server: {auth: open}\nstore: {database: "sqlite:///books.db"}\n'
 

@@ -1,9 +1,9 @@
 """A moderator from labelled rows, and the thresholds beyond which it is believed alone.
 
 Each head is a logistic regression over hashed spelling. A place counts by its rarity and by how differently the two
-classes have it, to the power 0.5: Wang and Manning 2012, "Baselines and Bigrams". The thresholds are fitted on scores
-of rows held out in turn: as far as the lower confidence bound of what lies beyond being right reaches the target.
-Source of the bound: Wilson 1927, one-sided.
+classes have it, to the power 0.25: after Wang and Manning 2012, "Baselines and Bigrams". The thresholds are fitted on
+scores of rows held out in turn: as far as the lower confidence bound of what lies beyond being right reaches the
+target. Source of the bound: Wilson 1927, one-sided.
 """
 
 from array import array
@@ -29,7 +29,7 @@ OnDone = Callable[[], None]
 
 FOLDS = 5
 _TRUST = 5.0  # what a row counts against the penalty; chosen by cross-validation, as all here
-_CONTRAST = 0.5
+_CONTRAST = 0.25
 _LEAST_SEEN = 2  # rows, for a place to count
 _LEAST_ROWS = 50
 _LEAST_OF_CATEGORY = 5
