@@ -48,7 +48,7 @@ providers:
   oai: {{dialect: openai, base_url: "{url}/v1", api_key: {{env: KEY}}, max_tries: 1, quirks: [no_openai_responses]}}
   rsp: {{dialect: openai, base_url: "{url}/v1", api_key: {{env: KEY}}, max_tries: 1, quirks: [no_openai_chat]}}
   ant: {{dialect: anthropic, base_url: "{url}", api_key: {{env: KEY}}, max_tries: 1}}
-  goo: {{dialect: gemini, base_url: "{url}/v1beta", api_key: {{env: KEY}}, max_tries: 1}}
+  goo: {{dialect: gemini, base_url: "{url}/v1beta", api_key: {{env: KEY}}, max_tries: 1, buckets: ["gs://pydantic-ai-dev"]}}
   aws:
     {{dialect: bedrock, base_url: "{url}", region: us-east-1, max_tries: 1,
       credentials: {{access_key: {{env: KEY}}, secret_key: {{env: KEY}}}}}}
@@ -62,7 +62,9 @@ NOT_OFFERED = (
     "answers in text only", "stored at another provider", "takes no image by its address", "takes at most 5 sequences",
     "takes no document by its address", "is not asked for audio", "takes image/", "takes gif", "takes text only",
     "takes application/pdf and text", "cannot forbid tools once some were called",
+    "what the request refers to is bound to",
 )  # fmt: skip
+_CLOSED = "a request may not name a file in"  # a bucket that this provider does not open
 _NO_USAGE = (0, 0, 0, 0)
 
 Case = dict[str, Any]
@@ -140,7 +142,10 @@ async def question(rig: Rig, provider: Upstream, case: Case, api: str) -> str | 
         return None if len(provider.log) > before else "answered, and nobody was asked"
     if told.status == 400 and case["status"] == 400:
         return None
-    if told.status == 503 and len(provider.log) == before and any(mark in told.body.decode() for mark in NOT_OFFERED):
+    text, is_unasked = told.body.decode(), len(provider.log) == before
+    if told.status == 503 and is_unasked and any(mark in text for mark in NOT_OFFERED):
+        return None
+    if told.status == 400 and is_unasked and _CLOSED in text:
         return None
     return f"status {told.status}: {told.body[:400]!r}"
 

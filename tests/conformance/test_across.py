@@ -72,6 +72,7 @@ QUESTION: dict[str, dict[str, object]] = {
 NOT_OFFERED = (
     "the tool `",
     "means something only to",
+    "what the request refers to is bound to",
     "a file stored at another provider",
     "takes no document by its address",
     "only openai_chat has it",

@@ -90,13 +90,13 @@ async def test_the_own_body_of_a_family_keeps_its_other_fields(provider: Upstrea
     async with serving(provider, tmp_path, "  claude-only: {{primary: claude, prompt: support}}\n") as rig:
         provider.answers(message(text_block("here")))
         body = ask_claude("Hello", "claude-only", metadata={"user_id": "u1", "variables": {"customer": "Ann"}})
-        told = await rig.post(MESSAGES, {**body, "system": "Be short.", "container": "c1"})
+        told = await rig.post(MESSAGES, {**body, "system": "Be short.", "service_tier": "standard_only"})
         assert told.status == 200, told.body
     sent = provider.last.json
     assert sent["system"] == "<role>Helper of Ann, tier 1</role>\n\nBe short."
     assert sent["messages"] == [{"role": "user", "content": "Hello"}]
     assert sent["metadata"] == {"user_id": "u1"}
-    assert sent["container"] == "c1"
+    assert sent["service_tier"] == "standard_only"
 
 
 async def test_a_model_without_a_system_role_reads_the_words_in_front_of_the_users(

@@ -6,7 +6,6 @@ mean instead misses the target by up to eight points on new prompts (docs/decisi
 """
 
 from collections.abc import Sequence
-from itertools import takewhile
 
 import numpy as np
 
@@ -49,9 +48,9 @@ def trades(scores: Matrix, usd: Matrix, predicted: Matrix) -> tuple[Trade, ...]:
     found = []
     for loss in LOSSES:
         # Up to the first that is over: a larger one that happens to be within would be picked for its luck.
-        within = list(takewhile(lambda told: told[1] <= loss, zip(_WEIGHTS, upper, strict=True)))
-        if within:
-            found.append(Trade(quality_loss=loss, weight=float(within[-1][0])))
+        over = next((at for at, bound in enumerate(upper) if bound > loss), len(upper))
+        if over:
+            found.append(Trade(quality_loss=loss, weight=float(_WEIGHTS[over - 1])))
     return tuple(found)
 
 

@@ -25,6 +25,9 @@ class Canned:
     async def get(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> "Canned":
         return self
 
+    async def delete(self, url: str, headers: Mapping[str, str], deadlines: Deadlines) -> "Canned":
+        return self
+
     async def read(self) -> bytes:
         return self._body
 

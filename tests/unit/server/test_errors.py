@@ -42,6 +42,8 @@ def test_every_error_that_can_reach_a_door_is_in_the_table() -> None:
     told_at_start = {errors.PolyrouteError, errors.ConfigError, errors.CallerError, errors.RoutingError}
     rows = {row[0] for row in TABLE}
     for kind in _leaves(errors.PolyrouteError) - told_at_start:
+        if kind.__module__ != errors.__name__:
+            continue  # the command's own: it is a caller, and reaches no door
         assert any(issubclass(kind, row) for row in rows), kind
 
 
