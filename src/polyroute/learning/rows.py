@@ -72,6 +72,8 @@ def read_rows(file: Path, models: Sequence[str]) -> tuple[Row, ...]:
     problems += _doubled(file, rows)
     if problems:
         raise ConfigError(problems[:_TOLD])
+    if not rows:
+        raise InvalidRequest(f"{file} holds no rows: one a line, {{id, prompt or messages, scores: {{model: 0..1}}}}")
     kept = tuple(row for row in rows if all(model in row.scores for model in models))
     if not kept:
         least = ", ".join(f"`{model}` in {count} of {len(rows)}" for model, count in lacking.items())

@@ -50,6 +50,11 @@ def test_rows_that_lack_a_model_are_left_out_and_none_left_is_an_error(tmp_path:
         read_rows(file, ["a", "c"])
 
 
+def test_an_empty_file_is_told_what_belongs_there(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="holds no rows: one a line"):
+        read_rows(written(tmp_path, ""), ["a"])
+
+
 def test_rows_alike_but_for_case_and_spaces_share_a_stem() -> None:
     scores = {"a": 1.0}
     one, other = Row(id=1, prompt="What is  Love?", scores=scores), Row(id=2, prompt="what is love?\n", scores=scores)
